@@ -1,6 +1,6 @@
 /** Two real PostgreSQL: copy, follow, promote, cut, rewind, set aside. */
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
 import type { DataIdentity } from "../src/model/upstream.ts";
@@ -10,6 +10,14 @@ import { LIMIT_MS, slotsFor, STORY_MS, type TestMember, whyNoPostgres, withSite 
 const reason = whyNoPostgres();
 if (reason !== null) console.warn(`skipped: ${reason}`);
 const story = test.skipIf(reason !== null);
+
+/** Changes the file of settings under a running server, which does not read it. */
+function unread({ dataDir }: TestMember, from: RegExp, to: string): void {
+  const file = join(dataDir, "postgresql.conf");
+  const text = readFileSync(file, "utf8");
+  expect(text).toMatch(from);
+  writeFileSync(file, text.replace(from, to));
+}
 
 async function replayed(standby: TestMember, rows: number): Promise<void> {
   await waitFor(
@@ -143,6 +151,25 @@ story(
       two.executor.desire({ upstream: one.upstream });
       await two.until("it streams again", (view) => view.replicationState === "streaming");
       await replayed(two, 1000);
+
+      // Written by an agent that died before the reload.
+      unread(two, /^# following: .*\n|(?<=^primary_conninfo = ').*(?='$)/gm, "");
+      two.restartAgent();
+      await waitFor("the next one has it read", LIMIT_MS, async () =>
+        (await two.sql("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'walreceiver'")).length === 0);
+      await two.until("that is seen", (view) =>
+        view.replicationState === null && view.process === "running");
+      expect(two.view).toMatchObject({ following: null, cutOff: false });
+      two.executor.desire({ upstream: null });
+      await two.until("it is cut anew", (view) =>
+        view.cutOff === true);
+
+      const names = "# decided by the agent\nsynchronous_standby_names = '\"node-2\"'\nhba_file";
+      unread(one, /^hba_file/m, names);
+      one.restartAgent();
+      const settled = await one.until("the standbys are those of its files", (view) =>
+        view.sync.settledLsn !== null);
+      expect(settled.sync).toMatchObject({ setting: { count: 1, names: ["node-2"] }, commitsWait: true });
     }),
   STORY_MS,
 );

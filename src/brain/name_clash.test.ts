@@ -32,6 +32,20 @@ const sender = (name: string, change: Partial<WalSender> = {}): WalSender => ({
 const STRANGER = { slot: null, address: "10.9.9.9" };
 const ELSEWHERE: Partial<MemberStatus> = { following: "c" };
 const [B, C] = [sender("b"), sender("c")];
+/** Another cluster's standby of that name, which took the slot while the member was away. */
+const TAKEN = sender("b", { flushedLsn: 1400, connectedMs: 60_000 });
+const AWAY: Partial<MemberStatus> = {
+  following: "a",
+  replicationState: null,
+  receivedLsn: 1300,
+  lookAgeMs: 700,
+};
+
+const FOUND = { following: null, replicationState: "streaming" };
+const FURTHER = { timeline: 2, receivedLsn: 1500 };
+const ENDED = { running: false, lookAgeMs: null };
+const HERE =
+  "somebody (replicator from 10.0.0.98) streams under the name of b, which does not stream from here";
 
 /** Primary a in `on` mode, of which b is the synchronous standby; b and c stream. */
 function primary(
@@ -86,6 +100,10 @@ test.each<[string, NodeView, why: string]>([
     primary([C, sender("b", { slot: null, address: null })], { statuses: [] }),
     "somebody (replicator from this host) streams under the name of b",
   ],
+  ["over the slot of a member that does not stream", primary([C, TAKEN], {}, AWAY), HERE],
+  ["without slots: in place of a member that does not stream", primary([C, TAKEN], OFF_SLOTS, AWAY), HERE],
+  ["over the slot of a member on another timeline", primary([C, TAKEN], {}, { ...AWAY, ...FURTHER }), HERE],
+  ["over the slot of a stopped member", primary([C, TAKEN], {}, { ...AWAY, ...ENDED }), HERE],
   [
     "without slots: from another address",
     primary([BARE_B, BARE_C, sender("b", STRANGER)], OFF_SLOTS),
@@ -112,6 +130,16 @@ test.each<[string, NodeView]>([
   ["the primary's own name is not waited for", primary([B, C, sender("a", STRANGER)])],
   ["while slots are introduced a member streams without one", primary([BARE_B, BARE_C])],
   ["without slots a connection that has come anew", primary([BARE_B, BARE_B, BARE_C], OFF_SLOTS)],
+  [
+    "a connection that a member's host has left behind",
+    primary([C, { ...TAKEN, flushedLsn: 1300 }], {}, AWAY),
+  ],
+  [
+    "a connection that a member has just made",
+    primary([{ ...TAKEN, connectedMs: 2600 }, C], {}, AWAY),
+  ],
+  ["a member that does not answer its agent", primary([TAKEN, C], {}, { ...AWAY, lookAgeMs: 59_000 })],
+  ["a member that was found running", primary([TAKEN, C], {}, { ...AWAY, ...FOUND })],
   ["nothing is known of the connections", primary([B, C], {}, {}, { senders: undefined! })],
 ])("none: %s", (_, view) => {
   expect(nameClashes(view)).toEqual([]);

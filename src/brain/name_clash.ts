@@ -13,6 +13,12 @@ export interface NameClash {
   readonly why: string;
 }
 
+/**
+ * A member begins to stream at the latest so long after its connection was made. It is asked again every
+ * second.
+ */
+const BEGINS_MS = 2000;
+
 type ClashView = Pick<NodeView, "name" | "dcs" | "dynamic" | "postgres" | "statuses">;
 
 /** Clashes with the names of members that this server's commits may wait for. */
@@ -38,12 +44,28 @@ function clash(name: string, named: readonly WalSender[], view: ClashView): stri
   if (new Set(named.map(({ user, address }) => `${user} ${address}`)).size > 1) {
     return `${described(named)} stream under the name of ${name}`;
   }
-  if (own === 0 && !saysThatItStreams(name, view)) {
-    return `${
-      described(strangers)
-    } streams under the name of ${name}, which does not stream from here itself`;
-  }
-  return null;
+  const others = own === 0 && !saysThatItStreams(name, view)
+    ? strangers
+    : named.filter((sender) => isDenied(name, sender, view));
+  return others.length === 0
+    ? null
+    : `${described(others)} streams under the name of ${name}, which does not stream from here itself`;
+}
+
+/**
+ * Over the member's own slot, too, or where there are no slots. Its PostgreSQL was looked at long after the
+ * connection was made, and does not stream from here. A connection that the member's host has left behind
+ * confirms no more than the member has.
+ */
+function isDenied(name: string, { connectedMs, flushedLsn }: WalSender, view: ClashView): boolean {
+  const seen = statusOf(view, name);
+  if (seen === undefined || connectedMs === undefined) return false;
+  const { status: { running, lookAgeMs, timeline, receivedLsn, following, replicationState }, ageMs } = seen;
+  // Whom a server that was found running follows is not known at first.
+  if (replicationState === "streaming" && [null, view.name].includes(following)) return false;
+  const lookMs = running ? lookAgeMs ?? Infinity : 0;
+  if (connectedMs < ageMs + lookMs + BEGINS_MS) return false;
+  return timeline !== view.postgres.timeline || flushedLsn > (receivedLsn ?? Infinity);
 }
 
 function saysThatItStreams(name: string, view: ClashView): boolean {

@@ -282,6 +282,8 @@ export interface WalSender {
   readonly user: string;
   /** null: by a socket of this host. */
   readonly address: string | null;
+  /** How long ago it was connected, when the server was looked at. Absent: not known. */
+  readonly connectedMs?: number;
 }
 
 export interface SlotView {

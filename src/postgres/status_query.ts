@@ -28,7 +28,8 @@ SELECT pg_is_in_recovery() AS in_recovery,
     WHERE state IS NOT NULL AND NOT (state = 'startup' AND starts_with(application_name, 'agent '))) AS replication,
   (SELECT json_agg(json_build_object('name', application_name, 'flushedLsn', flush_lsn - '0/0'::pg_lsn,
       'slot', (SELECT slot_name FROM pg_get_replication_slots() WHERE active_pid = pid),
-      'user', usename, 'address', host(client_addr)))
+      'user', usename, 'address', host(client_addr),
+      'connectedMs', round(extract(epoch FROM clock_timestamp() - backend_start) * 1000)))
     FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn IS NOT NULL) AS senders,
   activity.waiting_since
 FROM pg_control_checkpoint() AS checkpoint, pg_control_recovery() AS recovery, pg_control_system() AS system

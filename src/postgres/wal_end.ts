@@ -8,7 +8,7 @@ import type { ControlFile } from "./control_file.ts";
 import { join, list, readText } from "./disk.ts";
 import { historyFileName, parseHistory } from "./history.ts";
 import type { Programs } from "./programs.ts";
-import { runProgram } from "./run_program.ts";
+import { runProgram, succeeded } from "./run_program.ts";
 
 const PAGE = 8192;
 const SHORT_HEADER = 24;
@@ -24,6 +24,11 @@ const NOTHING_THERE =
 export interface WalEnd {
   readonly timeline: number;
   readonly lsn: Lsn;
+  /**
+   * Read so far when time was over, or an error of the disk came: there may be more. Good enough to compare
+   * members by, and no vote: what lies behind may have been acknowledged. Absent: this is the end.
+   */
+  readonly isPart?: true;
 }
 
 /** From here on pg_waldump is to look: pg_control vouches for everything before. */
@@ -61,19 +66,20 @@ export function lastRecordEnd(output: string, segmentBytes: number): Lsn | null 
 }
 
 /**
- * Never before the position in pg_control. Reads for at most `timeoutMs`, and then reports how far it came.
+ * Never before the position in pg_control. Reads for at most `timeoutMs`, and then reports how far it came:
+ * another call goes on from there (`begin`).
  */
 export async function findWalEnd(
   programs: Programs,
   dataDir: string,
   control: ControlFile,
   timeoutMs: number,
+  begin: WalEnd = knownEnd(control),
 ): Promise<WalEnd> {
-  let end = knownEnd(control);
   const walDir = join(dataDir, "pg_wal");
-  end = await readOn(programs, walDir, end, control.segmentBytes, timeoutMs);
+  let end = await readOn(programs, walDir, begin, control.segmentBytes, timeoutMs);
   // A standby may have received the beginning of a younger timeline without having replayed it.
-  for (const timeline of youngerTimelines(walDir, end.timeline)) {
+  for (const timeline of end.isPart ? [] : youngerTimelines(walDir, end.timeline)) {
     const branch = parseHistory(readText(join(walDir, historyFileName(timeline))) ?? "")
       .find(([parent]) => parent === end.timeline);
     if (branch === undefined || branch[1] < knownEnd(control).lsn) continue;
@@ -122,12 +128,17 @@ async function readOn(
   // Without names it learns the size of segments from any file there, also from one that was made in advance
   // and is still empty, and then reads nothing at all.
   const args = ["-p", walDir, "-s", formatLsn(from.lsn), files.first, files.last];
-  // It always ends with an error: the first invalid record marks the end that is looked for.
+  // It ends with an error, unless the last file is full: the first invalid record marks the end.
   const result = await runProgram(programs.path("pg_waldump"), args, { timeoutMs, keep: 32 * 1024 });
   const found = lastRecordEnd(result.stdout, segmentBytes);
   if (found === null && !NOTHING_THERE.test(result.stderr)) {
     // Silence is no answer: a position that is too low would let a member rejoin that has to be rewound.
     throw new Error(`pg_waldump: ${result.stderr.trim() || result.failure || "it said nothing"}`);
   }
-  return { timeline: from.timeline, lsn: Math.max(from.lsn, found ?? 0) };
+  const isWhole = succeeded(result) || (result.failure === null && NOTHING_THERE.test(result.stderr));
+  return {
+    timeline: from.timeline,
+    lsn: Math.max(from.lsn, found ?? 0),
+    ...(isWhole ? {} : { isPart: true }),
+  };
 }

@@ -862,8 +862,21 @@ const clash = [
   ...mutationsOf("src/brain/name_clash.ts", ["src/brain/name_clash.test.ts"], [
     ["name-in-other-letters", "sender.name.toLowerCase() === name.toLowerCase()", "sender.name === name"],
     ["member-clashes-with-itself", "own === 0 && !saysThatItStreams(name, view)", "own === 0"],
+    ["slot-taken-unseen", "connectedMs < ageMs + lookMs + BEGINS_MS", "true"],
+    ["new-connection-clashes", "ageMs + lookMs + BEGINS_MS", "ageMs"],
+    ["left-connection-clashes", "flushedLsn > (receivedLsn ?? Infinity)", "true"],
   ]),
 ];
+
+const diskEnd = mutationsOf("src/agent/postgres/disk_end.ts", ["src/agent/postgres/memory.test.ts"], [
+  ["reading-of-an-earlier-server", "memory.servers !== servers + 1", "false"],
+]);
+
+const partOfWal = mutationsOf("src/agent/postgres/server_memory.ts", [
+  "src/agent/postgres/memory.test.ts",
+], [
+  ["part-of-wal-votes", " && end.isPart !== true", ""],
+]);
 
 const replayed = mutationsOf("src/brain/replay.ts", ["src/brain/replay.test.ts"], [
   ["replay-forgets-duties", "duties: duties(pair.view) }", "duties: pair.duties }"],
@@ -897,6 +910,7 @@ const synchronous: readonly Mutation[] = [
   ]),
   ...mutationsOf("src/agent/postgres/memory.ts", ["src/agent/postgres/memory.test.ts"], [
     ["sync-of-others-unseen", "if (server.syncLoaded && isOthers) {", "if (false) {"],
+    ["end-of-wal-unknown-for-ever", "if (hasAll && !isWhole(server.floor))", "if (false)"],
   ]),
 ];
 
@@ -919,6 +933,8 @@ export const BRAIN_MUTATIONS: readonly Mutation[] = [
   ...sick,
   ...inSimulation,
   ...clash,
+  ...diskEnd,
+  ...partOfWal,
   ...replayed,
   ...synchronous,
 ];

@@ -4,12 +4,12 @@
  * its role, since before that it may be another cluster's.
  */
 import { isPrimary, isUndeclared, type Postmaster } from "../../model/guard_view.ts";
-import { findWalEnd } from "../../postgres/wal_end.ts";
 import type { PostgresContext } from "./context.ts";
 import type { PostgresMonitor } from "./monitor.ts";
 import type { PostgresUpkeep } from "./upkeep.ts";
+import { atMost } from "./wait.ts";
 
-const WAL_END_LIMIT_MS = 10_000;
+const WAL_END_WAIT_MS = 10_000;
 
 export interface AdoptionHooks {
   /** Writes the configuration in force, and has the server reload it. */
@@ -64,19 +64,21 @@ export class Adoption {
       }`,
     );
     if (!isPrimary(server)) {
-      memory.following ??= files.following();
-      await this.#raiseFloor(server);
+      // Files without an upstream say nothing of a server that may not have read them: it has one until it is
+      // cut off anew.
+      const upstream = memory.following ?? files.following();
+      if (upstream !== null) memory.following = upstream;
+      await this.#raiseFloor();
     }
     if (memory.server?.pid !== server.pid) return;
+    // The agent before may have died between the write of its files and the reload.
+    if (files.isManaged()) await this.#context.reload();
     this.#hooks.takenOver();
     await this.#upkeep.findPendingRestart();
   }
 
-  async #raiseFloor({ pid }: Postmaster): Promise<void> {
-    const { dataDir, parts: { memory, programs } } = this.#context;
-    const { control } = memory.found;
-    if (control === null) return;
-    memory.raiseFloor(pid, await findWalEnd(programs, dataDir, control, WAL_END_LIMIT_MS));
+  async #raiseFloor(): Promise<void> {
+    await atMost(this.#context.parts.clock, WAL_END_WAIT_MS, this.#context.readWalEnd());
     await this.#monitor.refresh();
   }
 

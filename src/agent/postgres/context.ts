@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../../raft/mod.ts";
 import type { Upstream } from "../../model/upstream.ts";
+import { formatLsn } from "../../model/lsn.ts";
 import type { GuardPort } from "../../guard/port.ts";
 import type { Log } from "../../lib/log.ts";
 import { errorText } from "../../postgres/error_text.ts";
@@ -18,6 +19,7 @@ import type { Callbacks } from "../../postgres/callbacks.ts";
 import type { Hooks } from "../../postgres/hooks.ts";
 import type { ConfigFiles } from "../../postgres/config_files.ts";
 import type { ConfigInForce } from "../../postgres/config_in_force.ts";
+import type { ControlFile } from "../../postgres/control_file.ts";
 import { markNewData } from "../../postgres/data_id.ts";
 import { readDataDirectory } from "../../postgres/data_directory.ts";
 import type { LocalServer } from "../../postgres/local_server.ts";
@@ -28,7 +30,8 @@ import { NO_RECOVERY, type RecoverySettings } from "../../postgres/server_conf.t
 import { prepareDataDir } from "../../postgres/staging.ts";
 import type { UnfinishedMarker } from "../../postgres/unfinished.ts";
 import { walBudgetMib, walRoom } from "../../postgres/wal_budget.ts";
-import { findWalEnd } from "../../postgres/wal_end.ts";
+import { findWalEnd, type WalEnd } from "../../postgres/wal_end.ts";
+import { readingOf } from "./disk_end.ts";
 import type { PostgresMemory } from "./memory.ts";
 import { ask, atMost, WorkQueue } from "./wait.ts";
 
@@ -70,6 +73,8 @@ export class PostgresContext {
   /** Files are written by one at a time: a start, a follow and a new configuration may come together. */
   readonly #writing = new WorkQueue();
   readonly #surveying = new WorkQueue();
+  /** The reading of the end of WAL that is under way, and what it is of: no second one is begun of that. */
+  #reading: { readonly of: string; readonly work: Promise<void> } | null = null;
   #looksAtRoom = false;
   /** The settings for following a remote primary, as they were last. */
   #remote: RecoverySettings | null = null;
@@ -134,16 +139,36 @@ export class PostgresContext {
     }
   }
 
-  /** The end of valid WAL on disk, kept in memory while no server runs. */
+  /**
+   * The end of valid WAL on disk, kept in memory while no server runs. However long it takes, it is read to
+   * its end, also when a server has been started meanwhile: without it that one has no vote.
+   */
   async readWalEnd(): Promise<void> {
-    const { memory, programs, guard, changed } = this.parts;
-    const { control } = memory.found;
+    const { found: { control }, servers } = this.parts.memory;
     if (control === null) return;
+    const of = JSON.stringify([servers, control]);
+    if (this.#reading?.of !== of) this.#reading = { of, work: this.#readToEnd(control) };
+    const reading = this.#reading;
+    await reading.work;
+    if (this.#reading === reading) this.#reading = null;
+  }
+
+  /** Never rejects. */
+  async #readToEnd(control: ControlFile): Promise<void> {
+    const { memory, programs, changed } = this.parts;
+    const take = readingOf(memory);
     try {
-      const end = await findWalEnd(programs, this.dataDir, control, WAL_END_LIMIT_MS);
-      if (memory.found.control !== control || guard.view().postmaster !== null) return;
-      memory.diskEnd = end;
-      changed();
+      let from: WalEnd | undefined;
+      for (;;) {
+        const end = await findWalEnd(programs, this.dataDir, control, WAL_END_LIMIT_MS, from);
+        if (!take(end)) return;
+        changed();
+        if (!end.isPart) return;
+        if (from?.timeline === end.timeline && from.lsn === end.lsn) {
+          return this.warn(`the WAL on disk cannot be read beyond ${formatLsn(end.lsn)}`);
+        }
+        from = end;
+      }
     } catch (error) {
       this.warn(`cannot find the end of WAL on disk: ${errorText(error)}`);
     }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { GuardView, Postmaster } from "../../model/guard_view.ts";
 import type { ServerStatus } from "../../postgres/status_query.ts";
+import { readingOf } from "./disk_end.ts";
 import { PostgresMemory } from "./memory.ts";
 
 const postmaster: Postmaster = { pid: 7, writable: false, epoch: null, phase: "running", child: true };
@@ -181,13 +182,65 @@ test("the end of WAL counts what was received before the last start, and is not 
     memory.track(null);
     memory.diskEnd = lsn === null ? null : { timeline, lsn };
     memory.track(7);
-    memory.seen(standby({ receiveLsn: null, replayLsn: 90, receiverTimeline: null }), 1);
+    memory.seen(standby({ ...REPLAYS, replayLsn: 90 }), 1);
     return memory.view(guard({ postmaster })).walEnd;
   };
   expect(endAfter(1, 400)).toEqual({ timeline: 1, lsn: 400 });
   expect(endAfter(2, 80)).toEqual({ timeline: 2, lsn: 80 });
   expect(endAfter(1, 80)).toEqual({ timeline: 1, lsn: 90 });
   expect(endAfter(1, null)).toBe(null);
+});
+
+/** It has WAL of its own to replay still, and has asked nobody for more. */
+const REPLAYS: Partial<ServerStatus> = {
+  receiveLsn: null,
+  receiverTimeline: null,
+  receiverPid: null,
+  replicationState: null,
+};
+
+test("a part of the WAL that a server has on its disk is no end, before its start and after", () => {
+  const memory = new PostgresMemory();
+  memory.surveyedMs = 0;
+  memory.diskEnd = { timeline: 1, lsn: 400, isPart: true };
+  // For the choice of a successor in asynchronous mode it is better than nothing.
+  expect(memory.view(guard())).toMatchObject({ walEnd: null, receivedLsn: 400 });
+  memory.track(7);
+  memory.seen(standby({ ...REPLAYS, replayLsn: 90 }), 1);
+  expect(memory.view(guard({ postmaster }))).toMatchObject({ walEnd: null, receivedLsn: 400 });
+});
+
+test("a server that streams has replayed all that its disk had: from then on its end is known", () => {
+  const memory = new PostgresMemory();
+  memory.track(7);
+  const end = () => memory.view(guard({ postmaster })).walEnd;
+  memory.seen(standby({ ...REPLAYS, replayLsn: 450 }), 1);
+  expect(end()).toBe(null);
+  // The receiver begins with the segment.
+  memory.seen(standby({ receiveLsn: 100, replayLsn: 500 }), 2);
+  memory.seen(standby({ ...REPLAYS, receiveLsn: 100, replayLsn: 500 }), 3);
+  expect(end()).toEqual({ timeline: 1, lsn: 500 });
+});
+
+test("an end of WAL that is read while a server starts is the one that this had at its start", () => {
+  const memory = new PostgresMemory();
+  const end = () => memory.view(guard({ postmaster })).walEnd;
+  const take = readingOf(memory);
+  memory.track(7);
+  memory.seen(standby({ ...REPLAYS, replayLsn: 90 }), 1);
+  expect(take({ timeline: 1, lsn: 300, isPart: true })).toBe(true);
+  expect(end()).toBe(null);
+  expect(take({ timeline: 1, lsn: 400 })).toBe(true);
+  expect(end()).toEqual({ timeline: 1, lsn: 400 });
+  // What that server may have received is in no reading which began before its start.
+  memory.track(null);
+  expect(take({ timeline: 1, lsn: 400 })).toBe(false);
+  memory.track(8);
+  expect(take({ timeline: 1, lsn: 400 })).toBe(false);
+  const ofThis = readingOf(memory);
+  memory.track(null);
+  memory.track(9);
+  expect(ofThis({ timeline: 1, lsn: 400 })).toBe(false);
 });
 
 test("a standby is cut off when it has no upstream, none is on its way, and no receiver lives", () => {

@@ -23,7 +23,7 @@ import type { RestoredCluster } from "../../postgres/restored_cluster.ts";
 import type { ServerStatus } from "../../postgres/status_query.ts";
 import type { WalEnd } from "../../postgres/wal_end.ts";
 import type { LossMemory } from "./loss_memory.ts";
-import { newServer, type ServerMemory } from "./server_memory.ts";
+import { furthest, isWhole, newServer, type ServerMemory } from "./server_memory.ts";
 
 /** A server that ends by itself sooner than this counts as one that did not start. */
 const LASTS_MS = 2000;
@@ -82,6 +82,8 @@ export class PostgresMemory {
   server: ServerMemory | null = null;
   /** How many servers in a row have ended by themselves right after their start. */
   #endedSoon = 0;
+  /** How many servers there have been. */
+  servers = 0;
 
   /** Another postmaster than before, or none. */
   track(pid: number | null): void {
@@ -89,6 +91,7 @@ export class PostgresMemory {
     const startsWaiting = this.startsWaiting &&
       (this.action?.kind === "start" || this.action?.kind === "restart");
     this.server = pid === null ? null : newServer(pid, this.diskEnd, startsWaiting);
+    if (pid !== null) this.servers++;
     this.pendingRestart = null;
     this.displaced = null;
     // A server that has ended may have written since its history was compared, promoted by somebody else.
@@ -183,6 +186,9 @@ export class PostgresMemory {
       // On a new timeline, WAL of the old one beyond the switch does not count any more.
       const before = server.received?.timeline === timeline ? server.received.lsn : 0;
       server.received = { timeline, lsn: Math.max(lsn, before) };
+      // PostgreSQL asks for WAL once it has replayed all that its disk has.
+      const hasAll = status.replicationState === "streaming" && status.receiverPid !== null;
+      if (hasAll && !isWhole(server.floor)) server.floor = server.received;
       server.replayedLsn = Math.max(status.replayLsn ?? 0, server.replayedLsn ?? 0);
     }
     if (status.flushed !== undefined) server.flushed = status.flushed;
@@ -244,11 +250,6 @@ export class PostgresMemory {
     server.shutdown = { stage, beganMs, stageMs: nowMs };
   }
 
-  /** Valid WAL found on the disk of a server that was running already. */
-  raiseFloor(pid: number, end: WalEnd): void {
-    if (this.server?.pid === pid) this.server.floor = end;
-  }
-
   /**
    * `paused`: nothing is started on the agent's own initiative, so a server that ended by itself is just
    * stopped.
@@ -275,7 +276,7 @@ export class PostgresMemory {
       // For a stopped server: the end of valid WAL on its disk, by which a successor is chosen.
       receivedLsn: stopped ? this.diskEnd?.lsn ?? null : standby && up ? server.received?.lsn ?? null : null,
       replayedLsn: standby && up ? server.replayedLsn : null,
-      walEnd: stopped ? this.diskEnd : standby && up ? furthest(server) : null,
+      walEnd: stopped ? isWhole(this.diskEnd) ? this.diskEnd : null : standby && up ? furthest(server) : null,
       replayedAt: status?.replayedAt ?? null,
       replayPaused: status?.replayPaused ?? false,
       replicationState: status?.replicationState ?? null,
@@ -371,14 +372,6 @@ export class PostgresMemory {
       }
     }
   }
-}
-
-/** Without the end of WAL at its start nothing says what it had received before. */
-function furthest({ floor, received }: ServerMemory): WalEnd | null {
-  if (floor === null || received === null) return null;
-  const isFloor = floor.timeline > received.timeline ||
-    (floor.timeline === received.timeline && floor.lsn > received.lsn);
-  return isFloor ? floor : received;
 }
 
 function floorOn(floor: WalEnd | null, timeline: number): Lsn {

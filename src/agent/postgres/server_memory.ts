@@ -50,3 +50,16 @@ export function newServer(pid: number, floor: WalEnd | null, commitsWait: boolea
     wroteUnder: null,
   };
 }
+
+/** Nothing less is a vote. */
+export function isWhole(end: WalEnd | null): end is WalEnd {
+  return end !== null && end.isPart !== true;
+}
+
+/** Without the end of WAL at its start nothing says what a server had received before. */
+export function furthest({ floor, received }: ServerMemory): WalEnd | null {
+  if (!isWhole(floor) || received === null) return null;
+  const isFloor = floor.timeline > received.timeline ||
+    (floor.timeline === received.timeline && floor.lsn > received.lsn);
+  return isFloor ? floor : received;
+}

@@ -55,8 +55,8 @@ export class PostgresUpkeep {
       const written = await context.writeConfig(() => this.#presentRecovery());
       if (written.length > 0) {
         context.info(`Changes in the configuration (${written.join(", ")}): reloading PostgreSQL`);
-        await context.reload();
       }
+      if (written.length > 0 || context.reloadOwed) await context.reload();
       return written.length > 0;
     });
     const settled = changed ? sleep(context.parts.clock, AFTER_RELOAD_MS) : Promise.resolve();
@@ -199,8 +199,8 @@ export class PostgresUpkeep {
       if (written.length > 0) {
         const what = upstream === null ? "following no member" : `following ${upstream.name}`;
         log.info("follow", `${what}: changing primary_conninfo and reloading`);
-        await context.reload();
       }
+      if (written.length > 0 || context.reloadOwed) await context.reload();
       if (upstream === null && !await this.#cutReceiver()) return;
       memory.following = upstream;
       changed();
