@@ -187,6 +187,14 @@ const ACCEPTED: readonly [name: string, value: Json, warnings: readonly string[]
     synchronous_mode: true,
     postgresql: { parameters: { synchronous_commit: "LOCAL" } },
   }, [`postgresql.parameters.synchronous_commit: ${NO_WAIT}`]],
+  ["synchronous_commit off for primaries alone, in a synchronous mode", {
+    synchronous_mode: true,
+    postgresql: { parameters_primary: { synchronous_commit: "off", synchronous_standby_names: "*" } },
+  }, [
+    `postgresql.parameters_primary.synchronous_commit: ${NO_WAIT}`,
+    "postgresql.parameters_primary.synchronous_standby_names: has no effect with synchronous_mode: " +
+    "the agent decides on it",
+  ]],
   ["synchronous_commit off without a synchronous mode", {
     synchronous_mode: false,
     postgresql: { parameters: { synchronous_commit: "off", synchronous_standby_names: "a" } },

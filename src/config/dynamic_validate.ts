@@ -61,7 +61,7 @@ export function checkDynamic(dcs: unknown, path: Path, issues: Issues): void {
     issues.warning([...path, "pause_until"], "has no effect without pause");
   }
   checkPostgresql(dcs, [...path, "postgresql"], issues);
-  if (synchronousMode !== "off") warnOfSynchronous(dcs, [...path, "postgresql", "parameters"], issues);
+  if (synchronousMode !== "off") warnOfSynchronous(dcs, [...path, "postgresql"], issues);
   const logical = slots.filter(({ type }) => type === "logical").map(({ name }) => name);
   if (logical.length > 0 && walLevel(dcs) !== "logical") {
     issues.warning(
@@ -71,9 +71,9 @@ export function checkDynamic(dcs: unknown, path: Path, issues: Issues): void {
   }
 }
 
-function parametersOf(dcs: JsonObject): JsonObject {
+function parametersOf(dcs: JsonObject, key = "parameters"): JsonObject {
   const section = dcs["postgresql"];
-  const parameters = isJsonObject(section) ? section["parameters"] : null;
+  const parameters = isJsonObject(section) ? section[key] : null;
   return isJsonObject(parameters) ? parameters : {};
 }
 
@@ -83,16 +83,24 @@ function walLevel(dcs: JsonObject): string | undefined {
 
 /** Values by which a commit waits for no standby, as PostgreSQL reads them. */
 const WAITS_FOR_NOBODY: readonly string[] = ["off", "false", "no", "0", "local"];
+/** Where a parameter of a primary stands. */
+const OF_PRIMARY: readonly string[] = ["parameters", "parameters_primary", "recovery_conf"];
 
 /** Parameters that undo what a synchronous mode promises, or that it takes the place of. */
 function warnOfSynchronous(dcs: JsonObject, path: Path, issues: Issues): void {
-  for (const [name, value] of Object.entries(parametersOf(dcs))) {
+  const all = OF_PRIMARY.flatMap((section) =>
+    Object.entries(parametersOf(dcs, section)).map(([name, value]) => [section, name, value] as const)
+  );
+  for (const [section, name, value] of all) {
     const key = name.toLowerCase();
     if (key === "synchronous_standby_names" && isSet(value)) {
-      issues.warning([...path, name], "has no effect with synchronous_mode: the agent decides on it");
+      issues.warning(
+        [...path, section, name],
+        "has no effect with synchronous_mode: the agent decides on it",
+      );
     } else if (key === "synchronous_commit" && WAITS_FOR_NOBODY.includes(String(value).toLowerCase())) {
       issues.warning(
-        [...path, name],
+        [...path, section, name],
         "commits do not wait for a standby, so that synchronous_mode promises nothing of them",
       );
     }
