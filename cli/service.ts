@@ -3,13 +3,12 @@
  * SIGHUP, a log of its own, signals, and the notices to systemd.
  */
 import { readFileSync } from "node:fs";
-import { StreamSink } from "../src/lib/line_sink.ts";
-import { Logger, type LogOptions, parseLevel } from "../src/lib/log.ts";
+import { Logger } from "../src/lib/log.ts";
 import { reapOrphans } from "../src/lib/orphan_reaper.ts";
-import { RotatingFile } from "../src/lib/rotating_file.ts";
 import { notifySystemd, takeNotifySocket } from "../src/lib/sd_notify.ts";
+import { logOptions } from "../src/agent/compose/log_options.ts";
 import type { RunningAgent } from "../src/agent/compose/running.ts";
-import type { LocalConfig, LogConfig } from "../src/model/config.ts";
+import type { LocalConfig } from "../src/model/config.ts";
 import { Issues, type LocatedIssue } from "../src/config/issues.ts";
 import type { ParsedConfig } from "../src/config/parse.ts";
 import { type WrittenConfig, writtenConfig } from "../src/config/written.ts";
@@ -116,20 +115,6 @@ function usable(
 export function fail(command: string, message: string): never {
   process.stderr.write(`agent ${command}: ${message}\n`);
   process.exit(1);
-}
-
-function logOptions(config: LogConfig): LogOptions {
-  return {
-    level: parseLevel(config.level) ?? "info",
-    type: config.type,
-    staticFields: config.staticFields as LogOptions["staticFields"],
-    sink: config.dir === null ? new StreamSink(2) : new RotatingFile({
-      dir: config.dir,
-      fileNum: config.fileNum,
-      fileSizeBytes: config.fileSizeBytes,
-      mode: config.mode ?? undefined,
-    }),
-  };
 }
 
 /** Makes root become that user, for good. Ends the process when that is impossible. */

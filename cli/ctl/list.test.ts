@@ -374,6 +374,7 @@ test("what failsafe mode lacks is said, with the voters that were never up", asy
     diskHangs: false,
     match: null,
     lastContactMs: null,
+    rttMs: null,
   };
   cluster.port.change({
     dynamic: { ...dynamic, failsafeMode: true },

@@ -64,6 +64,8 @@ export interface PeerStatus {
   readonly diskHangs: boolean;
   /** ms since the last frame of this peer; null: never. 0 for the node itself. */
   readonly lastContactMs: number | null;
+  /** Leader only: ms that the last answer to a round of reads took; null elsewhere, and without one lately. */
+  readonly rttMs: number | null;
 }
 
 /** A node's view of itself and the cluster at this moment; cheap to ask for. */

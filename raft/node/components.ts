@@ -18,6 +18,7 @@ import type { MemberInfo, ResolvedOptions } from "./raft_options.ts";
 import { Reads } from "./reads.ts";
 import { Registrar } from "./registrar.ts";
 import { type Applied, ReplicatedState } from "./replicated_state.ts";
+import { RoundTrips } from "./round_trips.ts";
 import { SnapshotTransfers } from "./snapshot_transfers.ts";
 import { StateEvents } from "./state_events.ts";
 import { StepAside } from "./step_aside.ts";
@@ -48,6 +49,7 @@ export interface NodePort {
 
 export class Components {
   readonly contacts: Contacts;
+  readonly roundTrips: RoundTrips;
   readonly pace: Pace;
   readonly takingPart: TakingPart;
   readonly state: ReplicatedState;
@@ -73,6 +75,7 @@ export class Components {
     this.#node = node;
     const { clock, stateMachine } = options;
     this.contacts = new Contacts({ now: () => clock.now(), electionMaxMs: options.electionMaxMs });
+    this.roundTrips = new RoundTrips(() => clock.now());
     this.pace = new Pace({
       ...options,
       leaderSilentMs: () => this.#leaderSilentMs(),
@@ -138,6 +141,7 @@ export class Components {
       broken,
       turn,
       soon: (work) => this.#options.clock.soon(() => turn(work)),
+      onHeartbeat: (to, round) => this.roundTrips.asked(to, round),
       sendPieces: (message, snapshot) => this.snapshots.send(message, snapshot),
       onApplied,
       onRestored,
@@ -250,6 +254,7 @@ export class Components {
       core: this.#core,
       state: this.state,
       contacts: this.contacts,
+      roundTrips: this.roundTrips,
       registrar: this.registrar,
       stepAside: this.stepAside,
       membership: this.membership,

@@ -3,7 +3,7 @@
  * these: see the contract in core/raw_node.ts. Owns the core; everything is called from one turn at a time.
  */
 import type { BrokenRules } from "../core/broken_rules.ts";
-import { encodeMessage } from "../core/message.ts";
+import { contextNumber, encodeMessage } from "../core/message.ts";
 import { announcements } from "./hand_over.ts";
 import { RawNode } from "../core/raw_node.ts";
 import type { RawNodeConfig } from "../core/options.ts";
@@ -35,6 +35,8 @@ export interface CoreDriverOptions {
    */
   readonly soon: (work: () => void) => void;
   readonly onApplied: (entry: Entry, applied: Applied) => void;
+  /** Told each heartbeat that is sent, with its round of reads. @default not told */
+  readonly onHeartbeat?: (to: NodeId, round: number | null) => void;
   /** Sends a snapshot in pieces; false where it goes as one message. */
   readonly sendPieces: (message: Message, snapshot: Snapshot) => boolean;
   /** Called when the state has jumped forward to a snapshot that the leader sent. */
@@ -206,6 +208,7 @@ export class CoreDriver {
     }
     const sent = !(ofLeader && this.mutedAsLeader) &&
       this.#options.transport.send(to, 0, encodeMessage(message));
+    if (type === "heartbeat" && sent) this.#options.onHeartbeat?.(to, contextNumber(message.context));
     if (type === "snapshot") this.core.reportSnapshot(to, sent);
     if (!sent && ofLeader) this.reportUnreachable(to);
   }

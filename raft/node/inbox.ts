@@ -4,7 +4,7 @@
  * turns.
  */
 import { DecodeError } from "../core/bytes.ts";
-import { decodeMessage, typeOfMessage } from "../core/message.ts";
+import { contextNumber, decodeMessage, typeOfMessage } from "../core/message.ts";
 import type { RawNode } from "../core/raw_node.ts";
 import type { Message, NodeId } from "../core/types.ts";
 import type { AdmissionChannel } from "./admission_channel.ts";
@@ -20,6 +20,7 @@ import type { ResolvedOptions } from "./raft_options.ts";
 import type { Registrar } from "./registrar.ts";
 import type { ReplicatedState } from "./replicated_state.ts";
 import { SNAPSHOT_CHANNEL } from "./snapshot_messages.ts";
+import type { RoundTrips } from "./round_trips.ts";
 import type { SnapshotTransfers } from "./snapshot_transfers.ts";
 import type { StepAside } from "./step_aside.ts";
 
@@ -30,6 +31,7 @@ export interface InboxOptions extends Pick<ResolvedOptions, "clock" | "log"> {
   readonly core: () => RawNode | null;
   readonly state: Pick<ReplicatedState, "snapshotFlaw" | "refusalOfForwarded">;
   readonly contacts: Pick<Contacts, "heard">;
+  readonly roundTrips: Pick<RoundTrips, "answered">;
   readonly registrar: Pick<Registrar, "heard">;
   readonly stepAside: Pick<StepAside, "refuses">;
   readonly membership: Pick<Membership, "turnAway" | "frame">;
@@ -111,6 +113,9 @@ export class Inbox {
     const flaw = this.#flawOf(message);
     if (flaw !== null || core === null) return flaw;
     if (!this.#handOver.believes(message, core)) return "it asks for votes as if the leader had told it to";
+    if (message.type === "heartbeatResponse") {
+      this.#options.roundTrips.answered(message.from, contextNumber(message.context));
+    }
     core.step(message);
     return null;
   }

@@ -118,6 +118,7 @@ export class LateRaft implements Raft {
         diskHangs: false,
         match: null,
         lastContactMs: member.id === id ? 0 : null,
+        rttMs: null,
       })),
       canLose: null,
       shortOfSpace: null,

@@ -187,6 +187,7 @@ export class RaftNode implements Raft {
     const expected = members.map((member) => member.id);
     return raftStatus(this.id, expected, this.#core?.status() ?? null, {
       contacts: this.#parts.contacts,
+      roundTrips: this.#parts.roundTrips,
       nowMs: clock.now(),
       applied: this.#parts.state.index,
       notVoting: this.#notVoting(),

@@ -4,9 +4,11 @@ import { type Index, type NodeId, NONE } from "../core/types.ts";
 import type { PeerStatus, RaftStatus } from "./api.ts";
 import type { Contacts } from "./contacts.ts";
 import type { MemberInfo } from "./raft_options.ts";
+import type { RoundTrips } from "./round_trips.ts";
 
 export interface Around {
   readonly contacts: Pick<Contacts, "connected" | "lastHeardMs">;
+  readonly roundTrips: Pick<RoundTrips, "lastMs">;
   readonly nowMs: number;
   readonly applied: Index;
   readonly notVoting: string | null;
@@ -42,6 +44,7 @@ export function raftStatus(
       diskHangs: leads && (progress.get(member)?.diskHangs ?? false),
       match: leads ? progress.get(member)?.match ?? null : null,
       lastContactMs: own ? 0 : lastMs === null ? null : Math.max(0, around.nowMs - lastMs),
+      rttMs: leads && !own ? around.roundTrips.lastMs(member) : null,
     };
   });
   const present = peers.filter(({ id: peer, voter, connected, diskHangs }) =>

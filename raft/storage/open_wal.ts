@@ -141,6 +141,8 @@ export interface OpenWalOptions {
   readonly origin?: DirectoryOrigin;
   /** Monotonic clock in milliseconds, which measures how long a write has been pending. */
   readonly now: () => number;
+  /** Told how long each write took that had to be durable. */
+  readonly onSynced?: (tookMs: number) => void;
   /** Called with what an operator should know, e.g. that a torn write was cut off. */
   readonly onWarning?: (text: string) => void;
   /** @default 1 MiB */
@@ -189,6 +191,7 @@ export function openWal(directory: string, identity: LogIdentity, options: OpenW
       backend: { ...backend, close: (closed) => backend.close(() => (unlock(), closed())) },
       where: files,
       now: options.now,
+      onSynced: options.onSynced,
       broken: options.broken,
       instance: parseInt(instance.slice(0, 12), 16),
       onFailure: (error) => markPoisoned(volatileDirectory, instance, error.message),

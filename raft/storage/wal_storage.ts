@@ -40,6 +40,8 @@ export interface WalStorageOptions {
   readonly where?: string;
   /** Instance of the directory, see `instance`. @default 0 */
   readonly instance?: number;
+  /** Told how long each write took that had to be durable. @default not told */
+  readonly onSynced?: (tookMs: number) => void;
   /** Called with the error that ends this storage, before the callers are told. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -208,7 +210,13 @@ export class WalStorage implements LogStorage {
       this.#busy = true;
       this.#writing = this.#waiting;
       this.#waiting = [];
-      this.#options.backend.submit(jobOf(this.#writing, this.#compactTo), (error) => this.#written(error));
+      const job = jobOf(this.#writing, this.#compactTo);
+      const { now, onSynced } = this.#options;
+      const sinceMs = now();
+      this.#options.backend.submit(job, (error) => {
+        if (job.sync && error === null && !this.#closed) onSynced?.(now() - sinceMs);
+        this.#written(error);
+      });
     }
   }
 

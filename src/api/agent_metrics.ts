@@ -15,18 +15,16 @@ export function gauge(
   name: string,
   help: string,
   value: Metric["value"],
-  labels?: readonly string[],
 ): Metric {
-  return { name: `agent_${name}`, help, type: "gauge", value, labels };
+  return { name: `agent_${name}`, help, type: "gauge", value };
 }
 
-function counter(
+export function counter(
   name: string,
   help: string,
   value: Metric["value"],
-  labels?: readonly string[],
 ): Metric {
-  return { name: `agent_${name}`, help, type: "counter", value, labels };
+  return { name: `agent_${name}`, help, type: "counter", value };
 }
 
 export const EVENT_METRICS: readonly Metric[] = [
@@ -34,7 +32,6 @@ export const EVENT_METRICS: readonly Metric[] = [
     "events_total",
     "Events of the cluster that this node has learnt of since the start of the agent.",
     ({ view }) => Object.entries(view.counters.events).map(([kind, value]) => ({ labels: { kind }, value })),
-    ["kind"],
   ),
 ];
 
@@ -100,12 +97,12 @@ export function agentMetrics(
     ),
     gauge("raft_peer_connected", "Value is 1 if the raft peer is connected, 0 otherwise.", (look) => {
       return peers(look).map(({ labels, peer }) => ({ labels, value: flag(peer.connected) }));
-    }, ["peer"]),
+    }),
     gauge("raft_peer_last_contact_seconds", "Seconds since the raft peer was last heard.", (look) => {
       return peers(look).flatMap(({ labels, peer }) =>
         peer.lastContactMs === null ? [] : [{ labels, value: peer.lastContactMs / 1000 }]
       );
-    }, ["peer"]),
+    }),
     gauge(
       "holds_lease",
       "Value is 1 while this node holds the leader lock and its lease runs, 0 otherwise.",
@@ -155,13 +152,11 @@ export function agentMetrics(
       "late_seconds",
       "How late things came in the last minutes: quantile 0.5, 0.99, 0.999 and 1, the worst.",
       () => lateness().flatMap(quantilesOf),
-      ["what", "quantile"],
     ),
     gauge(
       "late_budget_seconds",
       "How late they may come before PostgreSQL is frozen or, for the guard, before the lease is not safe.",
       () => lateness().map(({ kind, budgetMs }) => ({ labels: { what: kind }, value: budgetMs / 1000 })),
-      ["what"],
     ),
     gauge(
       "loop_age_seconds",
@@ -177,10 +172,8 @@ export function agentMetrics(
       "clock_jumps",
       "Times that the process stood still or the wall clock went apart from the clock of leases, since its start.",
       () => clocks().map(({ process, jumps }) => ({ labels: { process }, value: jumps })),
-      ["process"],
     ),
     counter("promotions_total", "Promotions of this node.", ({ view }) => view.counters.promotions),
-    counter("demotions_total", "Demotions of this node.", ({ view }) => view.counters.demotions),
     counter("fences_total", "Times the guard fenced PostgreSQL.", ({ view }) => view.counters.fences),
     gauge("members_reachable", "Members heard of within a ttl, this node included.", ({ view }) => {
       return livingStatuses(view).length;
@@ -197,7 +190,6 @@ export function agentMetrics(
             : [{ labels: { member: name }, value: Math.max(0, optime - replayedLsn) }]
         );
       },
-      ["member"],
     ),
   ];
 }

@@ -7,7 +7,6 @@ function gauge(name: string, help: string, valueOf: (copy: CopyStatus) => number
     name: `agent_copy_${name}`,
     help,
     type: "gauge",
-    labels: ["from"],
     value: ({ view }) => {
       const copy = view.postgres?.action?.copy;
       const value = copy === undefined ? null : valueOf(copy);

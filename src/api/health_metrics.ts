@@ -16,7 +16,6 @@ export const HEALTH_METRICS: readonly Metric[] = [
         return { labels: { cause, severity: found?.severity ?? "" }, value: flag(found !== undefined) };
       });
     },
-    ["cause", "severity"],
   ),
   gauge(
     "sync_trouble",
@@ -26,19 +25,16 @@ export const HEALTH_METRICS: readonly Metric[] = [
         labels: { kind },
         value: flag(status.syncTroubles?.some((one) => one.kind === kind) === true),
       })),
-    ["kind"],
   ),
   gauge(
     "disk_free_bytes",
     "Room for PostgreSQL in the file system of the place.",
     (look) => places(look).map(({ labels, freeBytes }) => ({ labels, value: freeBytes })),
-    ["place", "path"],
   ),
   gauge(
     "disk_size_bytes",
     "Size of the file system of the place.",
     (look) => places(look).map(({ labels, totalBytes }) => ({ labels, value: totalBytes })),
-    ["place", "path"],
   ),
   gauge(
     "disk_probe_seconds",
@@ -47,7 +43,6 @@ export const HEALTH_METRICS: readonly Metric[] = [
       places(look).flatMap(({ labels, writeMs }): LabelledValue[] =>
         writeMs === null ? [] : [{ labels, value: writeMs / 1000 }]
       ),
-    ["place", "path"],
   ),
 ];
 

@@ -6,7 +6,6 @@ export const HOOK_METRICS: readonly Metric[] = [
     name: "agent_callback_exit_total",
     help: "How callbacks and hooks of this node ended since its agent started, by exit code.",
     type: "counter",
-    labels: ["hook", "code"],
     value: ({ view }) =>
       (view.hookExits ?? []).map(({ hook, code, count }) => ({ labels: { hook, code }, value: count })),
   },

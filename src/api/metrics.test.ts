@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { createApp } from "./app.ts";
 import { epochSeconds } from "./patroni_metrics.ts";
+import { FAILOVER_REASONS } from "../model/measures.ts";
 import { STUB_WATCHDOG, StubPort } from "./testing.ts";
 
 /** Names and types that existing dashboards read (docs/compatibility.md section 12), in Patroni's order. */
@@ -266,4 +267,84 @@ test("scope and name come out of the labels as they are, whatever signs they hav
     }),
     { numRuns: 50 },
   );
+});
+
+const ours = async (port: StubPort, name: string) =>
+  (await scrape(port)).split("\n").filter((line) => line.startsWith(`agent_${name}`)).map((line) =>
+    line.replace(',scope="demo",name="node1"', "").replace('scope="demo",name="node1",', "").replace(
+      '{scope="demo",name="node1"}',
+      "",
+    )
+  );
+
+test.each([
+  ["raft_peer_rtt_seconds", [
+    'agent_raft_peer_rtt_seconds{peer="node2"} 0.0005',
+    'agent_raft_peer_rtt_seconds{peer="node3"} 0.0005',
+  ]],
+  ["raft_snapshot_bytes", ["agent_raft_snapshot_bytes 2048"]],
+  ["raft_fsync_seconds_", [
+    'agent_raft_fsync_seconds_bucket{le="0.001"} 2',
+    'agent_raft_fsync_seconds_bucket{le="0.002"} 3',
+    'agent_raft_fsync_seconds_bucket{le="+Inf"} 3',
+    "agent_raft_fsync_seconds_sum 0.003",
+    "agent_raft_fsync_seconds_count 3",
+  ]],
+  ["loop_duration_seconds_count", ["agent_loop_duration_seconds_count 0"]],
+  [
+    "failovers_total",
+    FAILOVER_REASONS.map((reason) => `agent_failovers_total{reason="${reason}"} 0`),
+  ],
+  ["switchovers_total", ["agent_switchovers_total 2"]],
+  ["failover_duration_seconds", ["agent_failover_duration_seconds 5.25"]],
+  ["demotions_total", ['agent_demotions_total{reason="stopping"} 1']],
+  ["rewind_total", ['agent_rewind_total{result="ok"} 1', 'agent_rewind_total{result="failed"} 0']],
+  ["replication_lag_seconds", [
+    'agent_replication_lag_seconds{member="node2"} 0',
+    'agent_replication_lag_seconds{member="node3"} 1.5',
+  ]],
+  ["clock_skew_seconds", [
+    'agent_clock_skew_seconds{peer="node2"} -0.02',
+    'agent_clock_skew_seconds{peer="node3"} 0.004',
+  ]],
+  ["wal_archive_failed_total", ["agent_wal_archive_failed_total 7"]],
+  ["log_", []],
+  ["clone_progress_ratio", []],
+])("what the node measures: %s", async (name, lines) => {
+  expect(await ours(new StubPort(), name)).toEqual([...lines]);
+});
+
+test("lines of the log that wait or are lost, in the metrics and in the status", async () => {
+  const port = new StubPort();
+  port.change({ log: { queued: 2, lost: 3 } });
+  expect(await ours(port, "log_")).toEqual(["agent_log_lines_lost_total 3", "agent_log_queued_lines 2"]);
+  const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
+  const status = async () => JSON.parse(await (await app.request("/patroni")).text());
+  expect(await status()).toMatchObject({ logger_queue_size: 2, logger_records_lost: 3 });
+  port.change({ log: { queued: 1, lost: 0 } });
+  expect(Object.keys(await status()).filter((key) => key.startsWith("logger_"))).toEqual([]);
+});
+
+test("a copy under way has its share, and no more than all of it", async () => {
+  const port = new StubPort();
+  const copy = { from: "node2", fromStandby: false, doneBytes: 25, totalBytes: 100, bytesPerSecond: null };
+  const copying = (part: object) =>
+    port.changePostgres({ action: { kind: "clone", detail: "", sinceMs: 0, copy: { ...copy, ...part } } });
+  copying({});
+  expect(await ours(port, "clone_progress_ratio")).toEqual(["agent_clone_progress_ratio 0.25"]);
+  copying({ doneBytes: 120 });
+  expect(await ours(port, "clone_progress_ratio")).toEqual(["agent_clone_progress_ratio 1"]);
+  copying({ totalBytes: null });
+  expect(await ours(port, "clone_progress_ratio")).toEqual([]);
+});
+
+test("the old name of patroni_primary is there on request only", async () => {
+  const port = new StubPort();
+  expect(await scrape(port)).not.toContain("patroni_master");
+  port.changeRestapi({ legacyMetrics: true });
+  expect(valueOf(await scrape(port), "patroni_master")).toBe(1);
+});
+
+test("the version has the form that Patroni gives it", async () => {
+  expect(await scrape(new StubPort())).toContain('patroni_version{scope="demo",name="node1"} 040104\n');
 });

@@ -3,7 +3,6 @@
  * request.
  */
 import { Hono } from "@hono/hono";
-import { Counter, Gauge, Registry } from "prom-client";
 import { VERSION } from "../model/version.ts";
 import {
   agentMetrics,
@@ -13,24 +12,26 @@ import {
   TROUBLE_METRICS,
 } from "./agent_metrics.ts";
 import { COPY_METRICS } from "./copy_metrics.ts";
+import { head, histogramLines, labelText, line } from "./exposition.ts";
 import { HEALTH_METRICS } from "./health_metrics.ts";
 import { HOOK_METRICS } from "./hook_metrics.ts";
-import { histogramText } from "./histogram_text.ts";
-import {
-  type LabelledValue,
-  type Look,
-  type Metric,
-  PATRONI_METRICS,
-  POSTGRES_STATE_VALUES,
-} from "./patroni_metrics.ts";
+import { LOOP_HISTOGRAM, MEASURE_METRICS, RAFT_SYNC_HISTOGRAM } from "./measure_metrics.ts";
+import { LEGACY_METRICS, type Look, type Metric, PATRONI_METRICS } from "./patroni_metrics.ts";
 import type { ApiPort } from "./port.ts";
 import { SLOT_METRICS } from "./slot_metrics.ts";
 import { statusJson } from "./status.ts";
 
+const HEADERS = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" };
+const INFO: Metric = {
+  name: "agent_info",
+  help: "Value is always 1; the version of the agent is in the label.",
+  type: "gauge",
+  value: () => [{ labels: { version: VERSION }, value: 1 }],
+};
+
 export function metricsRoutes(port: ApiPort): Hono {
-  const registry = new Registry();
   const lease = () => ({ holdsLease: port.holdsLease(), leaseRemainingMs: port.leaseRemainingMs() });
-  const ours = [
+  const own = [
     ...agentMetrics(lease, () => port.timing().measured, () => port.clocks()),
     ...FILE_METRICS,
     ...TROUBLE_METRICS,
@@ -39,49 +40,46 @@ export function metricsRoutes(port: ApiPort): Hono {
     ...HOOK_METRICS,
     ...HEALTH_METRICS,
     ...SLOT_METRICS,
+    ...MEASURE_METRICS,
+    INFO,
   ];
-  const setters = [...PATRONI_METRICS, ...ours].map((metric) => register(registry, metric));
-  const info = new Gauge({
-    name: "agent_info",
-    help: "Value is always 1; the version of the agent is in the label.",
-    labelNames: ["scope", "name", "version"],
-    registers: [registry],
-  });
+  const described = (metrics: readonly Metric[]) =>
+    metrics.map((metric) => ({ metric, head: head(metric.name, metric.type, metric.help, metric.comment) }));
+  const always = [...described(PATRONI_METRICS), ...described(own)];
+  const legacy = described(LEGACY_METRICS);
 
-  return new Hono().get("/metrics", async () => {
+  return new Hono().get("/metrics", () => {
     const view = port.view();
-    const look: Look = { view, status: statusJson(view) };
-    const labels = { scope: view.config.scope, name: view.config.name };
-    for (const set of setters) set(look, labels);
-    info.set({ ...labels, version: VERSION }, 1);
-    const late = LATENESS_METRICS.map(({ kind, name, help }) =>
-      histogramText(name, help, labels, port.lateness(kind))
-    );
-    const text = asPatroniPrints(await registry.metrics()) + late.join("");
-    return new Response(text, { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } });
+    const { config } = view;
+    const look: Look = { view, status: statusJson(view), measures: port.measures() };
+    const common = labelText({ scope: config.scope, name: config.name });
+    let text = "";
+    for (const { metric, head } of always) text += head + lines(metric, look, common);
+    if (config.restapi.legacyMetrics) {
+      for (const { metric, head } of legacy) text += head + lines(metric, look, common);
+    }
+    return new Response(text + histograms(port, look, common), { headers: HEADERS });
   });
 }
 
-type Setter = (look: Look, labels: { scope: string; name: string }) => void;
-
-function register(registry: Registry, { name, help, type, labels: own = [], value }: Metric): Setter {
-  const settings = { name, help, labelNames: ["scope", "name", ...own], registers: [registry] };
-  const metric = type === "gauge" ? new Gauge(settings) : new Counter(settings);
-  return (look, labels) => {
-    // The values were counted elsewhere. The line of a member that is gone must disappear.
-    metric.reset();
-    const present = value(look);
-    const lines: readonly LabelledValue[] = typeof present === "number"
-      ? [{ labels: {}, value: present }]
-      : present ?? [];
-    for (const line of lines) metric.inc({ ...labels, ...line.labels }, line.value);
-  };
+function lines({ name, value }: Metric, look: Look, common: string): string {
+  const present = value(look);
+  if (present === null) return "";
+  if (!Array.isArray(present)) return line(name, common, "", present as number | string);
+  let text = "";
+  for (const one of present) text += line(name, common, labelText(one.labels), one.value);
+  return text;
 }
 
-/** No blank lines, and the meaning of the states beside their metric. */
-function asPatroniPrints(text: string): string {
-  return text.replace(/\n\n/g, "\n").replace(
-    /^(# HELP patroni_postgres_state .*\n)/m,
-    `$1${POSTGRES_STATE_VALUES}\n`,
-  );
+function histograms(port: ApiPort, { measures: { loop, raftSync } }: Look, common: string): string {
+  let text = "";
+  for (const { kind, name, help } of LATENESS_METRICS) {
+    text += head(name, "histogram", help) + histogramLines(name, common, port.lateness(kind));
+  }
+  for (
+    const [{ name, help }, reading] of [[LOOP_HISTOGRAM, loop], [RAFT_SYNC_HISTOGRAM, raftSync]] as const
+  ) {
+    if (reading !== null) text += head(name, "histogram", help) + histogramLines(name, common, reading);
+  }
+  return text;
 }

@@ -4,22 +4,27 @@
  */
 import { POSTGRES_STATES } from "../model/postgres_view.ts";
 import { PATRONI_VERSION } from "../model/version.ts";
+import type { Measures } from "../model/measures.ts";
 import type { ApiView } from "./port.ts";
 import type { StatusJson } from "./shapes.ts";
 
 export interface Look {
   readonly view: ApiView;
   readonly status: StatusJson;
+  readonly measures: Measures;
 }
 
 export interface Metric {
   readonly name: string;
   readonly help: string;
   readonly type: "gauge" | "counter";
-  /** null: not shown at present. Several values: one line each, told apart by their labels. */
-  readonly value: (look: Look) => number | null | readonly LabelledValue[];
-  /** Names of the labels beside scope and name. */
-  readonly labels?: readonly string[];
+  /**
+   * null: not shown at present. Several values: one line each, told apart by their labels beside scope and
+   * name. A text is a number in a form of its own.
+   */
+  readonly value: (look: Look) => number | string | null | readonly LabelledValue[];
+  /** Follows the help in a line of its own. */
+  readonly comment?: string;
 }
 
 export interface LabelledValue {
@@ -142,11 +147,16 @@ export const PATRONI_METRICS: readonly Metric[] = [
     "Value is 1 if automatic failover is disabled, 0 otherwise.",
     ({ status }) => flag(status.pause),
   ),
-  gauge(
-    "postgres_state",
-    "Numeric representation of the state of PostgreSQL.",
-    ({ status }) => (POSTGRES_STATES as readonly string[]).indexOf(status.state),
-  ),
+  {
+    ...gauge(
+      "postgres_state",
+      "Numeric representation of the state of PostgreSQL.",
+      ({ status }) => (POSTGRES_STATES as readonly string[]).indexOf(status.state),
+    ),
+    comment: `Values: ${
+      POSTGRES_STATES.map((state, index) => `${index}=${state.replaceAll(" ", "_")}`).join(", ")
+    }`,
+  },
   gauge(
     "failsafe_mode_enabled",
     "Value is 1 if failsafe_mode is configured, 0 otherwise.",
@@ -164,18 +174,22 @@ export const PATRONI_METRICS: readonly Metric[] = [
   ),
 ];
 
-/** Follows the HELP line of patroni_postgres_state. */
-export const POSTGRES_STATE_VALUES = `# Values: ${
-  POSTGRES_STATES.map((state, index) => `${index}=${state.replaceAll(" ", "_")}`).join(", ")
-}`;
+/** With restapi.legacy_metrics. */
+export const LEGACY_METRICS: readonly Metric[] = [
+  gauge(
+    "master",
+    "Value is 1 if this node is the leader, 0 otherwise. Old name of patroni_primary.",
+    ({ status }) => flag(status.role === "primary"),
+  ),
+];
 
 export function flag(value: boolean | undefined): number {
   return value ? 1 : 0;
 }
 
-/** 4.1.4 is 040104. */
-function versionNumber(): number {
-  return Number(PATRONI_VERSION.split(".").map((part) => part.padStart(2, "0")).join(""));
+/** 4.1.4 is 040104, with the zero, as Patroni prints it. */
+function versionNumber(): string {
+  return PATRONI_VERSION.split(".").map((part) => part.padStart(2, "0")).join("");
 }
 
 function primaryXlog({ status }: Look): { readonly location: number } | null {

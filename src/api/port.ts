@@ -11,6 +11,7 @@ import type { ClusterEvent } from "../model/event.ts";
 import type { HookExit } from "../model/hook_exit.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import type { Lsn } from "../model/lsn.ts";
+import type { HistogramReading, LogCounts, Measures } from "../model/measures.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PlaceReading } from "../model/place_reading.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
@@ -72,14 +73,6 @@ export interface WatchdogStatus {
   readonly advice: string | null;
 }
 
-/** The counts of a histogram since the start of the agent. */
-export interface HistogramReading {
-  /** Values of at most `leS` seconds; each bucket includes the ones before it. */
-  readonly buckets: readonly { readonly leS: number; readonly count: number }[];
-  readonly count: number;
-  readonly sumS: number;
-}
-
 /** Jumps of the clocks, as one process saw them. */
 export interface ProcessClocks {
   readonly process: "agent" | "guard";
@@ -90,7 +83,6 @@ export interface ProcessClocks {
 /** Counters since the start of the agent. */
 export interface AgentCounters {
   readonly promotions: number;
-  readonly demotions: number;
   /** Times the guard froze or killed PostgreSQL because a lease ran out. */
   readonly fences: number;
   /** Times the loop or a renewal came later than it should. */
@@ -137,6 +129,8 @@ export interface ApiView {
   /** Largest lateness of the event loop in the last minute, ms. */
   readonly eventLoopLateMs: number;
   readonly counters: AgentCounters;
+  /** Lines of the log that wait, and that were lost. */
+  readonly log?: LogCounts;
   /** How the user's commands ended; absent on a witness. */
   readonly hookExits?: readonly HookExit[];
   /** Where its PostgreSQL keeps files, as last probed; absent on a witness. */
@@ -240,6 +234,8 @@ export interface ApiPort {
   /** The inequalities of the lease with the numbers in force, and the measured latenesses. */
   timing(): TimingReport;
   lateness(kind: LatenessKind): HistogramReading;
+  /** What only the metrics show. */
+  measures(): Measures;
   /** The clock reports of agent and guard, each since its start. */
   clocks(): readonly ProcessClocks[];
 

@@ -42,6 +42,8 @@ export interface StatusJson {
   readonly patroni: { readonly version: string; readonly scope: string; readonly name: string };
   readonly scheduled_restart?: JsonObject;
   readonly watchdog_failed?: true;
+  readonly logger_queue_size?: number;
+  readonly logger_records_lost?: number;
   readonly agent: {
     readonly version: string;
     readonly epoch: number | null;

@@ -7,7 +7,6 @@ export const SLOT_METRICS: readonly Metric[] = [
     "slot_retained_bytes",
     "WAL that is kept because of the replication slot.",
     (look) => slots(look).map(({ labels, heldBytes }) => ({ labels, value: heldBytes })),
-    ["slot"],
   ),
   gauge(
     "slot_safe_bytes",
@@ -16,13 +15,11 @@ export const SLOT_METRICS: readonly Metric[] = [
       slots(look).flatMap(({ labels, safeBytes }) =>
         safeBytes === null ? [] : [{ labels, value: safeBytes }]
       ),
-    ["slot"],
   ),
   gauge(
     "slot_active",
     "Value is 1 if somebody uses the replication slot, 0 otherwise.",
     (look) => slots(look).map(({ labels, active }) => ({ labels, value: flag(active) })),
-    ["slot"],
   ),
   gauge(
     "slot_wal_status",
@@ -31,7 +28,6 @@ export const SLOT_METRICS: readonly Metric[] = [
       slots(look).flatMap(({ labels, walStatus }) =>
         walStatus === null ? [] : [{ labels: { ...labels, status: walStatus }, value: 1 }]
       ),
-    ["slot", "status"],
   ),
 ];
 

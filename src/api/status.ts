@@ -112,6 +112,7 @@ export function statusJson(view: ApiView): StatusJson {
     patroni: { version: PATRONI_VERSION, scope: config.scope, name: config.name },
     ...(scheduled === null ? {} : { scheduled_restart: { ...scheduled } }),
     ...(status?.watchdogFailed ? { watchdog_failed: true } : {}),
+    ...loggerFields(view),
     agent: {
       version: VERSION,
       epoch: view.dcs?.lock.holder === config.name ? view.dcs.lock.epoch : null,
@@ -130,6 +131,14 @@ export function statusJson(view: ApiView): StatusJson {
       ...(status?.syncTroubles ? { sync_troubles: status.syncTroubles } : {}),
     },
   } as StatusJson;
+}
+
+/** One line that waits is the one being written. */
+function loggerFields({ log }: ApiView): Pick<StatusJson, "logger_queue_size" | "logger_records_lost"> {
+  return {
+    ...(log !== undefined && log.queued > 1 ? { logger_queue_size: log.queued } : {}),
+    ...(log !== undefined && log.lost > 0 ? { logger_records_lost: log.lost } : {}),
+  };
 }
 
 export function leadFailureJson({ at, why, times, sitsOut }: LeadFailure): LeadFailureJson {

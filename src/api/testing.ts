@@ -16,6 +16,7 @@ import {
   type ScheduledRestart,
   scheduledRestartOf,
 } from "../model/records.ts";
+import { type HistogramReading, type Measures, NO_HAND_OVERS } from "../model/measures.ts";
 import type { LatenessKind, TimingReport } from "../model/timing.ts";
 import type { RaftStatus } from "../../raft/mod.ts";
 import type {
@@ -25,7 +26,6 @@ import type {
   ConfigurationDetail,
   FailsafeOutcome,
   FailsafeRequest,
-  HistogramReading,
   RaftChange,
   RaftChangeOutcome,
   RestartOutcome,
@@ -50,6 +50,7 @@ export class StubPort implements ApiPort {
   /** null: no answer ever. */
   failsafeOutcome: FailsafeOutcome | null = { kind: "accepted", lsn: 83886080 };
   timingReport: TimingReport = STUB_TIMING;
+  measured: Measures = STUB_MEASURES;
   detail: ConfigurationDetail = { history: [], written: NOTHING_WRITTEN };
   configCheck: ConfigCheck = NOTHING_FOUND;
   /** Called when the configuration has been changed. */
@@ -150,6 +151,9 @@ export class StubPort implements ApiPort {
       { process: "agent", jumps: 0, last: null },
       { process: "guard", jumps: 2, last: { kind: "forward", byMs: 41_750, agoMs: 61_000 } },
     ];
+  }
+  measures(): Measures {
+    return this.measured;
   }
   lateness(kind: LatenessKind): HistogramReading {
     return kind === "renewal"
@@ -308,7 +312,7 @@ export function stubView(): ApiView {
     operatorNeeded: null,
     loopAgeMs: 100,
     eventLoopLateMs: 2,
-    counters: { promotions: 1, demotions: 0, fences: 0, lateLoops: 0, events: { "lock-granted": 2 } },
+    counters: { promotions: 1, fences: 0, lateLoops: 0, events: { "lock-granted": 2 } },
   };
 }
 
@@ -348,6 +352,20 @@ function stubPostgres(): PostgresView {
     }],
   } as unknown as PostgresView;
 }
+
+const NO_HISTOGRAM = { buckets: [{ leS: 0.001, count: 0 }], count: 0, sumS: 0 };
+
+export const STUB_MEASURES: Measures = {
+  loop: NO_HISTOGRAM,
+  raftSync: { buckets: [{ leS: 0.001, count: 2 }, { leS: 0.002, count: 3 }], count: 3, sumS: 0.003 },
+  snapshotBytes: 2048,
+  handOvers: { ...NO_HAND_OVERS, switchovers: 2, lastFailoverMs: 5250 },
+  demotions: { stopping: 1 },
+  rewinds: { ok: 1, failed: 0 },
+  lagMs: { node2: 0, node3: 1500 },
+  skewMs: { node2: -20, node3: 4 },
+  archiveFailed: 7,
+};
 
 function lifeOf(name: string): Life {
   return { node: Number(name.slice(-1)), machine: `machine-${name}`, boot: `boot-${name}` };
@@ -419,6 +437,7 @@ function stubRaft(): RaftStatus {
       diskHangs: false,
       match: 57,
       lastContactMs: index === 0 ? 0 : 40,
+      rttMs: index === 0 ? null : 0.5,
     })),
     canLose: 1,
     notVoting: null,
@@ -446,6 +465,7 @@ export function stubLocalConfig(listenPort = 0): LocalConfig {
       verifyClient: "none",
       allowlist: [],
       allowlistIncludeMembers: false,
+      legacyMetrics: false,
       httpExtraHeaders: {},
       httpsExtraHeaders: {},
     },

@@ -301,7 +301,6 @@ tags: {failover_priority: 10, sync_priority: 2, datacenter: eu-1, clonefrom: tru
 test("a tool's file with everything in it", () => {
   const { config, issues } = parse(AUTOMATION);
   expect(issues.map((issue) => `${issue.severity} ${issue.path}`)).toEqual([
-    "warning log.traceback_level",
     "warning bootstrap.dcs.master_start_timeout",
     "warning postgresql.use_unix_socket_repl",
   ]);

@@ -85,8 +85,11 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
     "line 15: warning: thread_pool_size: is accepted and has no effect here",
     "line 16: warning: thread_stack_size: is accepted and has no effect here",
   ]],
-  ["log keys without effect", `${MINIMAL}log:\n  level: WARN\n  format: x\n`, [
-    "line 17: warning: log.format: is accepted and has no effect here",
+  ["a log format that cannot be honoured", `${MINIMAL}log:\n  level: WARN\n  format: x\n`, [
+    "line 17: warning: log.format: the format is not used: it has no %(message)s",
+  ]],
+  ["heartbeat lines", `${MINIMAL}log: {deduplicate_heartbeat_logs: false}\n`, [
+    "line 15: warning: log.deduplicate_heartbeat_logs: has no effect: a line that says nothing new is never repeated",
   ]],
   ["log level", `${MINIMAL}log: {level: loud}\n`, [
     'line 15: error: log.level: expected one of debug, info, warn, warning, error, fatal, critical, got text "loud"',

@@ -93,6 +93,7 @@ const RESTAPI: Rules<RestApiConfig> = {
   verifyClient: row("restapi.verify_client"),
   allowlist: row("restapi.allowlist"),
   allowlistIncludeMembers: row("restapi.allowlist_include_members"),
+  legacyMetrics: row("restapi.legacy_metrics"),
   httpExtraHeaders: row("restapi.http_extra_headers"),
   httpsExtraHeaders: row("restapi.https_extra_headers"),
 };
@@ -164,6 +165,12 @@ const LOG: Rules<LogConfig> = {
   fileSizeBytes: ["log.file_size", "reload"],
   decisions: ["log.decisions", "reload"],
   staticFields: ["log.static_fields", "reload"],
+  format: ["log.format", "reload"],
+  jsonFields: ["log.format", "reload"],
+  dateFormat: ["log.dateformat", "reload"],
+  loggers: ["log.loggers", "reload"],
+  tracebackLevel: ["log.traceback_level", "reload"],
+  maxQueueSize: ["log.max_queue_size", "reload"],
 };
 
 const SECTIONS: { readonly [section in SectionName]: { readonly [field: string]: ReloadRule } } = {

@@ -260,6 +260,7 @@ export function nodeIn(state: DcsState, name: string): number | null {
 export class DcsStateMachine {
   readonly #broken: BrokenRules;
   #state: DcsState = emptyState();
+  #snapshotBytes: number | null = null;
 
   constructor(broken: BrokenRules = NOTHING_BROKEN) {
     this.#broken = broken;
@@ -294,7 +295,9 @@ export class DcsStateMachine {
   }
 
   snapshot(): Uint8Array {
-    return new TextEncoder().encode(JSON.stringify(this.#state));
+    const data = new TextEncoder().encode(JSON.stringify(this.#state));
+    this.#snapshotBytes = data.length;
+    return data;
   }
 
   /** Throws when the bytes are no snapshot of this program or an older one; then nothing has changed. */
@@ -302,6 +305,12 @@ export class DcsStateMachine {
     const read = readState(data, emptyState());
     if (!read.ok) throw new Error(read.flaw);
     this.#state = read.state;
+    this.#snapshotBytes = data.length;
+  }
+
+  /** Size of the last snapshot that was made or read; null: none. */
+  get snapshotBytes(): number | null {
+    return this.#snapshotBytes;
   }
 
   /** Why `restore` would throw; null: it would not. */

@@ -32,6 +32,7 @@ function drain(fd: number): string {
 test("a pipe that nobody reads costs lines, not time, and the loss is said afterwards", async () => {
   const pipe = openPipe();
   const sink = new StreamSink(pipe.write, 10);
+  sink.compose = (level, event, text) => `${level} ${event}: ${text}`;
   const line = "x".repeat(1000);
   for (let count = 0; count < 300; count++) sink.write(line);
   let text = "";
@@ -42,7 +43,8 @@ test("a pipe that nobody reads costs lines, not time, and the loss is said after
   }
   const written = text.split("\n").filter((found) => found === line).length;
   expect(written).toBeGreaterThan(9);
-  expect(text).toContain(`(${300 - written} log lines lost: they were not read)`);
+  expect(text).toContain(`warning log.lost: ${300 - written} log lines lost: they were not read\n`);
+  expect({ lost: sink.lost, queued: sink.queued }).toEqual({ lost: 300 - written, queued: 0 });
   sink.close();
   pipe.close();
   closeSync(pipe.write);
@@ -53,5 +55,6 @@ test("a reader that is gone is no error", () => {
   pipe.close();
   const sink = new StreamSink(pipe.write);
   expect(() => sink.write("into the void")).not.toThrow();
+  expect(sink.lost).toBe(1);
   closeSync(pipe.write);
 });

@@ -2,15 +2,27 @@
 import { writeSync } from "node:fs";
 import { pollNow, POLLOUT } from "./ffi.ts";
 
+/** Makes a line in the layout of the log, for what a sink has to say of itself. */
+export type Compose = (level: "warning" | "error", event: string, text: string) => string;
+
 export interface LineSink {
   /** `line` without its newline. */
   write(line: string): void;
   close(): void;
+  /** Lines that wait. */
+  readonly queued: number;
+  /** Lines that were not written, so far. */
+  readonly lost: number;
+  /** Set by the log that writes here; null: nothing is told between the lines. */
+  compose: Compose | null;
 }
 
 /** For tests. */
 export class MemorySink implements LineSink {
   readonly lines: string[] = [];
+  readonly queued = 0;
+  lost = 0;
+  compose: Compose | null = null;
 
   write(line: string): void {
     this.lines.push(line);
@@ -28,30 +40,43 @@ const RETRY_MS = 50;
 /**
  * Standard output or error. An unread pipe would stop a program that writes to it, so a line is written only
  * when there is room. Meanwhile `maxQueued` lines wait; the rest is counted, and reported when there is room
- * again.
+ * again. Stays usable after its close: what waits is written all the same.
  */
 export class StreamSink implements LineSink {
   readonly #queue: Uint8Array[] = [];
-  #dropped = 0;
+  #lost = 0;
+  #unreported = 0;
   #retry: ReturnType<typeof setTimeout> | null = null;
   readonly #fd: number;
-  readonly #maxQueued: number;
+  maxQueued: number;
+  compose: Compose | null = null;
 
   constructor(fd: number, maxQueued = 1000) {
     this.#fd = fd;
-    this.#maxQueued = maxQueued;
+    this.maxQueued = maxQueued;
+  }
+
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  get lost(): number {
+    return this.#lost;
   }
 
   write(line: string): void {
-    if (this.#queue.length >= this.#maxQueued) this.#dropped++;
-    else this.#queue.push(new TextEncoder().encode(`${line}\n`));
+    if (this.#queue.length >= this.maxQueued) this.#lose(1);
+    else this.#queue.push(encoded(line));
     this.#flush();
   }
 
   close(): void {
     this.#flush();
-    if (this.#retry !== null) clearTimeout(this.#retry);
-    this.#retry = null;
+  }
+
+  #lose(lines: number): void {
+    this.#lost += lines;
+    this.#unreported += lines;
   }
 
   #flush(): void {
@@ -59,17 +84,23 @@ export class StreamSink implements LineSink {
       const bytes = this.#queue[0] ?? new Uint8Array();
       const written = writeSome(this.#fd, bytes);
       if (written === null) {
-        this.#queue.length = 0; // the reader is gone for good
+        // The reader is gone for good.
+        this.#lose(this.#queue.length);
+        this.#queue.length = 0;
         return;
       }
       if (written === 0) return this.#wait();
       if (written < bytes.length) this.#queue[0] = bytes.subarray(written);
       else this.#queue.shift();
-      if (this.#queue.length === 0 && this.#dropped > 0) {
-        this.#queue.push(new TextEncoder().encode(`(${this.#dropped} log lines lost: they were not read)\n`));
-        this.#dropped = 0;
-      }
+      if (this.#queue.length === 0) this.#report();
     }
+  }
+
+  #report(): void {
+    if (this.#unreported === 0 || this.compose === null) return;
+    const text = `${this.#unreported} log lines lost: they were not read`;
+    this.#queue.push(encoded(this.compose("warning", "log.lost", text)));
+    this.#unreported = 0;
   }
 
   #wait(): void {
@@ -79,6 +110,10 @@ export class StreamSink implements LineSink {
     }, RETRY_MS);
     this.#retry.unref();
   }
+}
+
+function encoded(line: string): Uint8Array {
+  return new TextEncoder().encode(`${line}\n`);
 }
 
 /** Bytes written without waiting; 0 when there is no room now; null when the other end is gone. */

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MemorySink } from "./line_sink.ts";
 import { RotatingFile } from "./rotating_file.ts";
 
 function inDirectory(run: (dir: string) => void): void {
@@ -34,10 +35,29 @@ test("the mode is set whatever the umask is, and an existing file is continued",
   });
 });
 
-test("a directory that is missing loses lines, and logging goes on when it is back", () => {
-  const file = new RotatingFile({ dir: "/nonexistent-directory" });
-  expect(() => file.write("lost")).not.toThrow();
-  expect(file.lost).toBe(1);
+test("a directory that is missing costs lines, which go elsewhere, are counted, and told of when it is back", () => {
+  inDirectory((parent) => {
+    const dir = join(parent, "logs");
+    const fallback = new MemorySink();
+    const file = new RotatingFile({ dir, fallback });
+    file.compose = (level, event, text) => `${level} ${event}: ${text}`;
+    for (const line of ["one", "two"]) expect(() => file.write(line)).not.toThrow();
+    expect(file.lost).toBe(2);
+    expect(fallback.lines).toEqual([
+      expect.stringMatching(/^error log.file: .*patroni.log cannot be written \(.*ENOENT.*\): the lines/),
+      "one",
+      "two",
+    ]);
+    mkdirSync(dir);
+    for (const line of ["three", "four"]) file.write(line);
+    expect(readFileSync(join(dir, "patroni.log"), "utf8").split("\n")).toEqual([
+      expect.stringMatching(/^warning log.lost: 2 log lines went to standard error: .*\(.*ENOENT.*\)$/),
+      "three",
+      "four",
+      "",
+    ]);
+    expect(file.lost).toBe(2);
+  });
 });
 
 test("what is left of a line whose writer was killed is no part of the next one", () => {

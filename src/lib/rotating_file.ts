@@ -1,6 +1,7 @@
 /**
  * A log file that is renamed to `name.1`, `name.2` ... when it is full. Writes are synchronous; a failure
- * (disk full, directory gone) loses the line, and the file is opened anew with the next one. The file has
+ * (disk full, directory gone) loses the line, and the file is opened anew with the next one. A line that is
+ * lost is counted, goes to `fallback`, and is told of in the file when that takes lines again. The file has
  * whole lines only: the part of one that a full disk, or the end of the writer, has left is taken away, since
  * the next line would continue it.
  */
@@ -16,7 +17,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { LineSink } from "./line_sink.ts";
+import type { Compose, LineSink } from "./line_sink.ts";
 
 export interface RotatingFileOptions {
   readonly dir: string;
@@ -28,6 +29,8 @@ export interface RotatingFileOptions {
   readonly fileSizeBytes?: number;
   /** Permission bits of the files; absent: by the umask. */
   readonly mode?: number;
+  /** Takes the lines that the file does not. @default nothing */
+  readonly fallback?: LineSink;
 }
 
 export class RotatingFile implements LineSink {
@@ -35,30 +38,60 @@ export class RotatingFile implements LineSink {
   readonly #fileNum: number;
   readonly #fileSizeBytes: number;
   readonly #mode: number | null;
+  readonly #fallback: LineSink | null;
   #fd: number | null = null;
   #sizeBytes = 0;
   /** Lines that could not be written. */
   lost = 0;
+  readonly queued = 0;
+  compose: Compose | null = null;
+  #unreported = 0;
+  #why = "";
 
   constructor(options: RotatingFileOptions) {
     this.#path = join(options.dir, options.name ?? "patroni.log");
     this.#fileNum = options.fileNum ?? 4;
     this.#fileSizeBytes = options.fileSizeBytes ?? 25_000_000;
     this.#mode = options.mode ?? null;
+    this.#fallback = options.fallback ?? null;
   }
 
   write(line: string): void {
-    const bytes = new TextEncoder().encode(`${line}\n`);
     try {
       if (this.#fd === null) this.#open();
-      if (this.#sizeBytes > 0 && this.#sizeBytes + bytes.length > this.#fileSizeBytes && this.#fileNum > 0) {
-        this.#rotate();
-      }
-      if (this.#fd !== null) this.#append(this.#fd, bytes);
-    } catch {
-      this.lost++;
+      this.#reportLost();
+      this.#add(line);
+    } catch (error) {
+      this.#lose(line, error instanceof Error ? error.message : String(error));
       this.close();
     }
+  }
+
+  #lose(line: string, why: string): void {
+    this.lost++;
+    this.#why = why;
+    if (this.#fallback !== null && this.compose !== null && this.#unreported === 0) {
+      const text = `${this.#path} cannot be written (${why}): the lines of the log come here until it can`;
+      this.#fallback.write(this.compose("error", "log.file", text));
+    }
+    this.#unreported++;
+    this.#fallback?.write(line);
+  }
+
+  #reportLost(): void {
+    if (this.#unreported === 0 || this.compose === null) return;
+    const elsewhere = this.#fallback === null ? "are lost" : "went to standard error";
+    const text = `${this.#unreported} log lines ${elsewhere}: this file could not be written (${this.#why})`;
+    this.#add(this.compose("warning", "log.lost", text));
+    this.#unreported = 0;
+  }
+
+  #add(line: string): void {
+    const bytes = new TextEncoder().encode(`${line}\n`);
+    if (this.#sizeBytes > 0 && this.#sizeBytes + bytes.length > this.#fileSizeBytes && this.#fileNum > 0) {
+      this.#rotate();
+    }
+    if (this.#fd !== null) this.#append(this.#fd, bytes);
   }
 
   close(): void {

@@ -68,6 +68,8 @@ export interface RestApiConfig {
   readonly verifyClient: "none" | "optional" | "required";
   readonly allowlist: readonly string[];
   readonly allowlistIncludeMembers: boolean;
+  /** `/metrics` has the old names, too. */
+  readonly legacyMetrics: boolean;
   readonly httpExtraHeaders: { readonly [name: string]: string };
   readonly httpsExtraHeaders: { readonly [name: string]: string };
 }
@@ -176,6 +178,16 @@ export interface LogConfig {
   /** The file of decisions; null: they are not recorded. */
   readonly decisions: string | null;
   readonly staticFields: JsonObject;
+  /** Layout of plain lines; null: Patroni's. */
+  readonly format: string | null;
+  /** Fields of JSON lines, and their names; null: Patroni's. */
+  readonly jsonFields: readonly { readonly field: string; readonly name: string }[] | null;
+  readonly dateFormat: string | null;
+  /** Levels by the beginning of the event. */
+  readonly loggers: { readonly [event: string]: LogConfig["level"] };
+  readonly tracebackLevel: LogConfig["level"];
+  /** Lines that wait for standard error to be read. */
+  readonly maxQueueSize: number;
 }
 
 /**

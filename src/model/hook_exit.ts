@@ -7,3 +7,9 @@ export interface HookExit {
   /** Since the start of the agent. */
   readonly count: number;
 }
+
+/** How what a member ran has ended, since the start of its agent. */
+export interface Ends {
+  readonly hooks: readonly HookExit[];
+  readonly rewinds: { readonly ok: number; readonly failed: number };
+}

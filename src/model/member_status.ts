@@ -132,6 +132,8 @@ export interface MemberStatus {
   readonly serverVersion: number | null;
   readonly connUrl: string;
   readonly apiUrl: string;
+  /** The sender's wall clock when it was sent. Absent from members of an older version. */
+  readonly wallMs?: number;
   /** Largest event loop or renewal delay since the last status, ms. */
   readonly lateMs: number;
   /**

@@ -78,7 +78,8 @@ function compose(
   const dynamic = ground.effective(null);
   const postgres = new PostgresExecutor({ config: options.config, dynamic, guard, clock, log });
   const watchdog = openWatchdog(options, ground, () => member.wake());
-  const health = openHealth(ground, log, postgres, () => member);
+  const archiver: { failed: number | null } = { failed: null };
+  const health = openHealth(ground, log, postgres, () => member, archiver);
   const member: Member = new Member({
     ...memberOptions(ground, log, exit),
     machine,
@@ -100,7 +101,7 @@ function compose(
   return ground.run({
     voter: member.voter,
     api: (reload) =>
-      new AgentApiPort({ ...ground.forApi(reload), member, guard, postgres, watchdog, health }),
+      new AgentApiPort({ ...ground.forApi(reload), member, guard, postgres, watchdog, health, archiver }),
     reloaded: (next, plan) => {
       published.reloaded(plan, postmasterPid());
       inForce(next);
@@ -175,7 +176,13 @@ function publish(
   );
 }
 
-function openHealth(ground: Ground, log: Log, postgres: PostgresExecutor, member: () => Member): HealthWatch {
+function openHealth(
+  ground: Ground,
+  log: Log,
+  postgres: PostgresExecutor,
+  member: () => Member,
+  archiver: { failed: number | null },
+): HealthWatch {
   return new HealthWatch({
     clock: ground.clock,
     wallMs: ground.wallMs,
@@ -183,7 +190,7 @@ function openHealth(ground: Ground, log: Log, postgres: PostgresExecutor, member
     command: pinnedSelfCommand(),
     dataDir: ground.config.postgresql!.dataDir,
     postgres: () => postgres.view(),
-    lookAtServer: () => lookAtServer(postgres.server),
+    lookAtServer: () => lookAtServer(postgres.server, (failed) => archiver.failed = failed),
     dynamic: () => member().dynamic,
     changed: () => member().wake(),
   });

@@ -13,6 +13,7 @@ import { SystemClock, wallClockMs } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
 import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
 import type { JsonObject } from "../../model/json.ts";
+import type { LogCounts } from "../../model/measures.ts";
 import { type ReloadRefused, reloadRefused } from "../../model/reload_refused.ts";
 import { VERSION } from "../../model/version.ts";
 import type { WrittenConfig } from "../../config/written.ts";
@@ -26,6 +27,7 @@ import { applyReload, inTurn } from "./reload.ts";
 import { RestoredConfig } from "./restored_config.ts";
 import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
 import type { TlsWatch } from "./tls_watch.ts";
+import { LatenessHistogram } from "../loop/lateness.ts";
 import type { Voter } from "../loop/voter.ts";
 
 export interface NodeOptions {
@@ -34,7 +36,7 @@ export interface NodeOptions {
   readonly reload: () => LocalConfig | string;
   /** The file and the environment, as they were read last and could be used. */
   readonly written: () => WrittenConfig;
-  readonly log: Log;
+  readonly log: Log & { readonly counts: () => LogCounts };
   readonly exit: (code: number) => void;
 }
 
@@ -74,6 +76,7 @@ export class Ground {
   #config: LocalConfig;
   #api: ApiThread | null = null;
   #reloadRefused: ReloadRefused | null = null;
+  readonly #syncs = new LatenessHistogram();
 
   /** Throws when the raft directory cannot be used. `voter` is asked when raft runs. */
   constructor(options: NodeOptions, voter: () => Voter, fatal: (message: string) => void) {
@@ -86,6 +89,7 @@ export class Ground {
       clock: this.clock,
       dcs: this.dcs,
       log,
+      syncs: this.#syncs,
       mayRemove: (info) => voter().objectionTo(info),
       mayJoin: (visitor) => voter().objectionToJoining(visitor),
       fatal,
@@ -102,7 +106,18 @@ export class Ground {
   /** The parts of an API that are the same for a member and a witness. */
   forApi(reload: () => Promise<void>): ClusterApiOptions {
     const { raft, dcs, clock, wallMs } = this;
-    return { config: () => this.#config, raft, dcs, clock, wallMs, reload, written: this.#options.written };
+    const { written, log } = this.#options;
+    return {
+      config: () => this.#config,
+      raft,
+      dcs,
+      clock,
+      wallMs,
+      reload,
+      written,
+      raftSync: () => this.#syncs.reading(),
+      logCounts: () => log.counts(),
+    };
   }
 
   /** The local configuration in force. */

@@ -33,6 +33,7 @@ import { random } from "../../lib/random.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import { clusterNameOf, isSameCluster } from "../../model/namespace.ts";
 import { ownPartners } from "./own_partners.ts";
+import type { LatenessHistogram } from "../loop/lateness.ts";
 import { raftAddress } from "../peers/raft_address.ts";
 import { withAdvice } from "./refusal_advice.ts";
 import { readTls, TlsWatch } from "./tls_watch.ts";
@@ -47,6 +48,8 @@ export interface RaftParts {
   readonly mayRemove: (member: MemberInfo) => string | null;
   /** Why a node must not become a member; asked likewise. */
   readonly mayJoin: (visitor: Omit<MemberInfo, "id">) => string | null;
+  /** Counts how long writes to the log took. */
+  readonly syncs: LatenessHistogram;
   /** The network or the directory cannot be used at all. */
   readonly fatal: (message: string) => void;
 }
@@ -145,11 +148,9 @@ function placeIn(known: DirectoryIdentity, config: LocalConfig): Found {
 }
 
 /** Throws StorageError. */
-function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, place: Found) {
-  const { clock, dcs, log, fatal } = parts;
+function openStorage({ clock, log, syncs }: RaftParts, config: LocalConfig, place: Found): WalStorage {
   const { clusterId, founded, id, members, joined } = place;
-  const note = logSink(log, clock);
-  const storage = openWal(config.raft.dataDir, { clusterId, nodeId: id }, {
+  return openWal(config.raft.dataDir, { clusterId, nodeId: id }, {
     origin: {
       cluster: clusterName(config),
       addr: raftAddress(config),
@@ -158,8 +159,17 @@ function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, p
       founded: founded === clusterId ? null : founded,
     },
     now: () => clock.now(),
+    onSynced: (tookMs) => syncs.record(tookMs, clock.now()),
     onWarning: (text) => log.warning("raft.wal", text),
   });
+}
+
+/** Throws StorageError. */
+function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, place: Found) {
+  const { clock, dcs, log, fatal } = parts;
+  const { clusterId, founded, id, members, joined } = place;
+  const note = logSink(log, clock);
+  const storage = openStorage(parts, config, place);
   const transport = new TcpTransport({
     id,
     clusterId,

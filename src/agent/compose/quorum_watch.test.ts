@@ -12,6 +12,7 @@ function voters(...connected: boolean[]): PeerStatus[] {
     diskHangs: false,
     match: null,
     lastContactMs: 0,
+    rttMs: null,
   }));
 }
 

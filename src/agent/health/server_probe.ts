@@ -15,17 +15,25 @@ SELECT (SELECT count(*) FROM pg_stat_activity
   current_setting('max_connections') AS most,
   current_setting('superuser_reserved_connections') AS superusers,
   current_setting('reserved_connections', true) AS reserved,
+  (SELECT failed_count FROM pg_stat_archiver) AS archive_failed,
   sum(checksum_failures) AS failures,
   string_agg(coalesce(datname, 'the shared catalogs'), ', ' ORDER BY datname) AS databases
 FROM pg_stat_database WHERE checksum_last_failure > now() - interval '24 hours'`;
 
-/** The symptoms; null: the look has failed for a reason that tells of no ailment. */
-export async function lookAtServer(server: LocalServer): Promise<readonly Symptom[] | null> {
+/**
+ * The symptoms; null: the look has failed for a reason that tells of no ailment. `told`: gets how often
+ * archive_command has failed.
+ */
+export async function lookAtServer(
+  server: LocalServer,
+  told: (archiveFailed: number) => void = () => {},
+): Promise<readonly Symptom[] | null> {
   const how = { applicationName: "agent health", connectTimeoutMs: LIMIT_MS, statementTimeoutMs: LIMIT_MS };
   try {
     const [row] = await server.with(how, (connection) => connection.query(QUERY));
     if (row === undefined) return null;
     const number = (column: string) => Number(row[column] ?? 0);
+    told(number("archive_failed"));
     return serverSymptoms({
       answers: true,
       used: number("used"),

@@ -1,5 +1,5 @@
 /** Carries out decisions: a handler for each kind of action and of duty. Decides nothing. */
-import type { Action, PostgresAction } from "../../brain/actions.ts";
+import type { Action, Decision, PostgresAction } from "../../brain/actions.ts";
 import type { Duty } from "../../brain/duties.ts";
 import type { GuardPort } from "../../guard/port.ts";
 import type { Log } from "../../lib/log.ts";
@@ -43,7 +43,9 @@ type DutyHandlers = { readonly [Kind in Duty["kind"]]: (duty: Of<Duty, Kind>) =>
 
 export class Actor {
   readonly #options: ActorOptions;
-  readonly #counters = { promotions: 0, demotions: 0 };
+  #promotions = 0;
+  /** By the rule that decided. */
+  readonly #demotions: { [rule: string]: number } = {};
   /** Deadline of the lease that a checkpoint was made for. */
   #checkpointedForMs: number | null = null;
 
@@ -51,15 +53,21 @@ export class Actor {
     this.#options = options;
   }
 
-  get counters(): { readonly promotions: number; readonly demotions: number } {
-    return this.#counters;
+  get promotions(): number {
+    return this.#promotions;
+  }
+
+  /** Demotions since the start of the agent, by the rule that decided. */
+  get demotions(): { readonly [rule: string]: number } {
+    return this.#demotions;
   }
 
   get checkpointedForMs(): number | null {
     return this.#checkpointedForMs;
   }
 
-  act(action: Action, reason: string): void {
+  act(action: Action, { rule, reason }: Pick<Decision, "rule" | "reason">): void {
+    if (action.kind === "stop") this.#countDemotion(rule);
     // The table has a handler of exactly this kind of action.
     (this.#handlers[action.kind] as (action: Action, reason: string) => void)(action, reason);
   }
@@ -99,13 +107,11 @@ export class Actor {
     },
     promote: (action) => {
       this.#afterFailsafe(action);
-      if (this.#options.postgres.view().action?.kind !== "promote") this.#counters.promotions++;
+      if (this.#options.postgres.view().action?.kind !== "promote") this.#promotions++;
       this.#run(action);
     },
     stop: (action, reason) => {
       const { postgres, stopNote, wallTime } = this.#options;
-      const view = postgres.view();
-      if (view.writable && view.action?.kind !== "stop") this.#counters.demotions++;
       // The standbys that stream from here count in the choice of a successor: looked at while the checkpoint
       // runs.
       if (action.checkpoint) postgres.refresh();
@@ -165,6 +171,13 @@ export class Actor {
       postgres.run({ kind: "checkpoint" });
     },
   };
+
+  #countDemotion(rule: string): void {
+    const view = this.#options.postgres.view();
+    if (view.writable && view.action?.kind !== "stop") {
+      this.#demotions[rule] = (this.#demotions[rule] ?? 0) + 1;
+    }
+  }
 
   #propose(command: Parameters<Proposer["repeat"]>[0]): void {
     this.#options.proposer.repeat(command, this.#options.wake);

@@ -8,6 +8,8 @@ import {
   NOTED_EVENTS,
   type NotedEvent,
 } from "../../model/event.ts";
+import type { HandOvers } from "../../model/measures.ts";
+import { HandOverTally } from "./hand_overs.ts";
 
 /** Clocks of members may differ by so much. What is older comes from before this start: its line is there. */
 const LATE_MS = 10_000;
@@ -23,6 +25,7 @@ export class EventLines {
   /** By id, of the events in the records. */
   #times: ReadonlyMap<number, number> = new Map();
   readonly #counts: { [kind: string]: number } = {};
+  readonly #handOvers = new HandOverTally();
 
   /** `wallMs`: at the start of the agent. */
   constructor(name: string, log: Pick<Log, "info">, wallMs: number) {
@@ -34,6 +37,10 @@ export class EventLines {
   /** Events that came into the records since the start of the agent, by kind. */
   get counts(): { readonly [kind: string]: number } {
     return this.#counts;
+  }
+
+  get handOvers(): HandOvers {
+    return this.#handOvers.counts;
   }
 
   /** This node knows of it, at once: whether the others will be told is not known yet. */
@@ -58,6 +65,7 @@ export class EventLines {
       if (known !== undefined) this.#count(event, (event.times ?? 1) - known);
       if (id <= lastId || Date.parse(event.at) < this.#startedMs - LATE_MS) continue;
       this.#count(event, event.times ?? 1);
+      this.#handOvers.see(event, events);
       if (!this.#own.delete(keyOf(event))) this.#line({ ...event, kind: eventKind(event) });
     }
   }

@@ -4,7 +4,7 @@
  * ever. Pure: the caller brings the time.
  */
 import type { Quantiles } from "../../model/timing.ts";
-import type { HistogramReading } from "../../api/port.ts";
+import type { HistogramReading } from "../../model/measures.ts";
 
 /** The first bucket ends here; every further one at 2^(1/4) times the one before: 0.25 ms to 16 s. */
 const FIRST_MS = 0.25;

@@ -3,7 +3,7 @@
  * before that comes near the room that the lease leaves. Nearly free while nothing is late: quantiles are
  * computed only after a late event.
  */
-import type { HistogramReading } from "../../api/port.ts";
+import type { HistogramReading } from "../../model/measures.ts";
 import { judgeLateness, latenessAdvice, latenessBudgetMs, nearMs } from "../../brain/lateness.ts";
 import type { GuardView } from "../../model/guard_view.ts";
 import type { Log } from "../../lib/log.ts";

@@ -5,6 +5,8 @@
 import type { Clock } from "../../../raft/mod.ts";
 import { ClockWatch, describeJump } from "../../model/clock_jump.ts";
 import type { Log } from "../../lib/log.ts";
+import type { HistogramReading } from "../../model/measures.ts";
+import { LatenessHistogram } from "./lateness.ts";
 import { LatenessWatch } from "./lateness_watch.ts";
 
 /** A look that comes later than this is counted. */
@@ -25,6 +27,8 @@ export interface LoopHealthOptions {
 export class LoopHealth {
   readonly lateness: LatenessWatch;
   readonly clocks = new ClockWatch();
+  /** How long the looks took. */
+  readonly #durations = new LatenessHistogram();
   readonly #options: LoopHealthOptions;
   #lastLookMs = 0;
   #lateMs = 0;
@@ -47,6 +51,14 @@ export class LoopHealth {
 
   get lateLooks(): number {
     return this.#lateLooks;
+  }
+
+  get durations(): HistogramReading {
+    return this.#durations.reading();
+  }
+
+  looked(tookMs: number, nowMs: number): void {
+    this.#durations.record(tookMs, nowMs);
   }
 
   /** A look begins that was due at `dueMs`. */

@@ -109,7 +109,17 @@ export class Member {
 
   get counters(): AgentCounters {
     const { actor, observer: { fences }, voter: { loop } } = this.#rooms;
-    return { ...actor.counters, fences, lateLoops: loop.lateLooks, events: this.voter.eventCounts };
+    return {
+      promotions: actor.promotions,
+      fences,
+      lateLoops: loop.lateLooks,
+      events: this.voter.eventCounts,
+    };
+  }
+
+  /** Demotions since the start of the agent, by the rule that decided. */
+  get demotions(): { readonly [rule: string]: number } {
+    return this.#rooms.actor.demotions;
   }
 
   life(): Life {
@@ -286,7 +296,7 @@ export class Member {
     const node = nodeView(this.#rooms, this.#wishes, nowMs);
     const decision = keep(node);
     const isNew = voter.note("keeper", decision, decision.actions);
-    for (const action of decision.actions) actor.act(action, decision.reason);
+    for (const action of decision.actions) actor.act(action, decision);
     const standing = {
       ...node,
       wallMs: options.wallMs(),

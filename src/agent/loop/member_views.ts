@@ -63,6 +63,7 @@ export function statusInput(rooms: MemberRooms, wishes: Wishes, nowMs: number): 
     incarnation,
     life: life(),
     nowMs,
+    wallMs: options.wallMs(),
     dcs: dcs.state,
     postgres: view,
     guard: guard.view(),

@@ -23,6 +23,8 @@ export interface OwnStatusInput {
   readonly life: Life;
   readonly seq: number;
   readonly nowMs: number;
+  /** The wall clock. @default not told */
+  readonly wallMs?: number;
   readonly dcs: DcsState;
   readonly postgres: PostgresView;
   readonly guard: GuardView;
@@ -168,6 +170,7 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     connUrl: input.connUrl,
     apiUrl: input.apiUrl,
     lateMs: input.lateMs,
+    ...(input.wallMs === undefined ? {} : { wallMs: input.wallMs }),
     canLose: input.canLose,
     ...seldom(input),
   };
@@ -288,6 +291,7 @@ export function significant(status: MemberStatus): string {
     holderLsn: _holder,
     lookAgeMs: _look,
     lateMs: _late,
+    wallMs: _clock,
     copy,
     slots: _slots,
     slotsAtRisk: _risk,

@@ -13,6 +13,7 @@ import type { Log } from "../../lib/log.ts";
 import type { DynamicConfig } from "../../model/config.ts";
 import type { NotedEvent } from "../../model/event.ts";
 import type { JsonObject } from "../../model/json.ts";
+import type { HandOvers } from "../../model/measures.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { DcsState } from "../../model/records.ts";
 import { Changes } from "./changes.ts";
@@ -21,6 +22,7 @@ import { EventLines } from "./event_lines.ts";
 import { EventDelivery } from "./event_delivery.ts";
 import { HolderSightings } from "../lease/holder_sightings.ts";
 import { Leadership } from "../lease/leadership.ts";
+import { ClockSkews } from "../peers/clock_skews.ts";
 import { whyNameTaken } from "../peers/namesake.ts";
 import { LeaseMessages } from "../lease/lease_messages.ts";
 import { LookTimer } from "./look_timer.ts";
@@ -76,6 +78,7 @@ export class Voter {
   readonly changes = new Changes();
   readonly proposer: Proposer;
   readonly sightings = new HolderSightings();
+  readonly skews = new ClockSkews();
   readonly #events: EventDelivery;
   readonly #eventLines: EventLines;
   readonly #options: VoterOptions;
@@ -197,6 +200,10 @@ export class Voter {
     return this.#eventLines.counts;
   }
 
+  get handOvers(): HandOvers {
+    return this.#eventLines.handOvers;
+  }
+
   /** Does the raft leader's work for the cluster; nothing while this node does not lead. */
   lead(): void {
     const { clock, wallMs } = this.#options;
@@ -286,6 +293,7 @@ export class Voter {
     const known = this.board.seen(0).find((seen) => seen.status.name === status.name)?.status;
     if (!this.board.hear(status, from, clock.now())) return;
     this.sightings.heard(status, dcs.state.lock);
+    if (status.wallMs !== undefined) this.skews.heard(status.name, status.wallMs, this.#options.wallMs());
     const news = known === undefined || significant(known) !== significant(status);
     this.#duties.heard(news);
     if (news || dcs.state.lock.holder === null) this.wake();
@@ -300,6 +308,8 @@ export class Voter {
     const next = this.#duties.look(nowMs);
     this.#events.deliver();
     this.#looking = false;
+    const endMs = this.#options.clock.now();
+    this.loop.looked(endMs - nowMs, endMs);
     if (this.#ended) return;
     // The look itself has changed something already.
     const again = this.#wokenMeanwhile ? nowMs + LOOK_AGAIN_MS : Infinity;

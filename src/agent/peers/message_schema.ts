@@ -114,6 +114,7 @@ export const STATUS = shape({
   lateMs: ms,
 }, {
   life,
+  wallMs: ms,
   holderLsn: lsn,
   lookAgeMs: orNull(ms),
   streamedTo: list(name, MAX_MEMBERS),

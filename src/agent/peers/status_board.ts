@@ -10,6 +10,7 @@ import type { Lsn } from "../../model/lsn.ts";
 import { leaderLsn, type MemberStatus } from "../../model/member_status.ts";
 import type { DcsState } from "../../model/records.ts";
 import type { WitnessNotice } from "../../model/witness_notice.ts";
+import { WalCourse } from "./wal_course.ts";
 
 const WITNESS_FRESH_MS = 10_000;
 
@@ -19,6 +20,7 @@ export class StatusBoard {
   /** Notices of witnesses, by raft id. */
   #witnesses = new Map<number, { readonly notice: WitnessNotice; readonly atMs: number }>();
   #primaryLsn: Lsn | null = null;
+  readonly #course = new WalCourse();
 
   constructor(records: () => DcsState) {
     this.#records = records;
@@ -43,7 +45,10 @@ export class StatusBoard {
     for (const [name, entry] of this.#entries) if (entry.from === from) this.#entries.delete(name);
     this.#entries.set(status.name, { status, atMs: nowMs, from });
     const position = leaderLsn(status);
-    if (position !== null && this.#isHolder(status, from)) this.#primaryLsn = position;
+    if (position !== null && this.#isHolder(status, from)) {
+      this.#primaryLsn = position;
+      this.#course.note(position, nowMs);
+    }
     return true;
   }
 
@@ -62,6 +67,16 @@ export class StatusBoard {
       .filter(({ status, from }) => (this.#recordedNode(status.name) ?? from) === from)
       .map(({ status, atMs }) => ({ status, ageMs: nowMs - atMs }))
       .sort((a, b) => a.status.name < b.status.name ? -1 : 1);
+  }
+
+  /** For how long each standby has lacked WAL that the primary had, by name; see WalCourse. */
+  lagsMs(nowMs: number): { readonly [member: string]: number } {
+    const { holder } = this.#records().lock;
+    const lags = [...this.#entries.values()].flatMap(({ status: { name, replayedLsn } }) => {
+      const lag = name === holder || replayedLsn === null ? null : this.#course.lagMs(replayedLsn, nowMs);
+      return lag === null ? [] : [[name, lag] as const];
+    });
+    return Object.fromEntries(lags);
   }
 
   hearWitness(notice: WitnessNotice, from: number, nowMs: number): void {

@@ -26,7 +26,7 @@ import { PostgresMonitor } from "./monitor.ts";
 import type { Desired, PostgresPort } from "./port.ts";
 import { PostgresRun, type StartHow } from "./run.ts";
 import { CANCELLED, type StopProgress } from "./stop.ts";
-import type { HookExit } from "../../model/hook_exit.ts";
+import type { Ends } from "../../model/hook_exit.ts";
 import type { LocalServer } from "../../postgres/local_server.ts";
 import { RoleCalls } from "./role_calls.ts";
 import { restartStep } from "../loop/stop_note.ts";
@@ -131,9 +131,9 @@ export class PostgresExecutor implements PostgresPort {
     this.#calls.released();
   }
 
-  /** How the user's commands ended. */
-  hookExits(): readonly HookExit[] {
-    return this.#context.parts.hooks.exits();
+  /** How the user's commands, and rewinds, ended. */
+  ends(): Ends {
+    return { hooks: this.#context.parts.hooks.exits(), rewinds: { ...this.#memory.rewinds } };
   }
 
   refresh(): void {

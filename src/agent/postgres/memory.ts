@@ -58,6 +58,8 @@ export class PostgresMemory {
   restored: RestoredCluster | null = null;
   /** How often its server has ended in its recovery. */
   #recoveryEnds = 0;
+  /** Ends of rewinds since the start of the agent. */
+  readonly rewinds = { ok: 0, failed: 0 };
   divergence: PostgresView["divergence"] = null;
   readonly loss: LossMemory = { other: null, taken: null, last: null };
   /**
@@ -155,6 +157,7 @@ export class PostgresMemory {
     atMs: number,
     from?: string,
   ): void {
+    if (kind === "rewind") this.rewinds[failed === null ? "ok" : "failed"]++;
     const failures = failed === null ? 0 : (this.last[kind]?.failures ?? 0) + 1;
     const source = from === undefined ? {} : { from };
     this.last[kind] = { kind, ok: failed === null, atMs, detail: failed ?? detail, failures, ...source };

@@ -15,7 +15,8 @@ import type { GuardPort } from "../../guard/port.ts";
 import type { DynamicConfig } from "../../model/config.ts";
 import type { ConfigCheck } from "../../model/config_check.ts";
 import type { JsonObject } from "../../model/json.ts";
-import type { HookExit } from "../../model/hook_exit.ts";
+import type { Ends } from "../../model/hook_exit.ts";
+import type { Measures } from "../../model/measures.ts";
 import { STATE_KNOWN_MS } from "../../model/member_status.ts";
 import type { PlaceReading } from "../../model/place_reading.ts";
 import type { ScheduledRestart } from "../../model/records.ts";
@@ -33,9 +34,11 @@ export interface ApiPortOptions extends ClusterApiOptions {
   readonly postgres: PostgresPort & {
     /** Says what this member finds in a configuration. */
     readonly check: (configuration: DynamicConfig) => Promise<ConfigCheck>;
-    readonly hookExits: () => readonly HookExit[];
+    readonly ends: () => Ends;
   };
   readonly watchdog: Watchdog;
+  /** WAL files that archive_command did not take, as the server last said; null: it has not. */
+  readonly archiver: { readonly failed: number | null };
   /** The places of PostgreSQL's files, as they were last probed. */
   readonly health: { readonly places: readonly PlaceReading[] };
 }
@@ -81,6 +84,15 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
     );
   }
 
+  measures(): Measures {
+    const { member, postgres, archiver } = this.#options;
+    return this.sharedMeasures({
+      demotions: member.demotions,
+      rewinds: postgres.ends().rewinds,
+      archiveFailed: archiver.failed,
+    });
+  }
+
   clocks(): readonly ProcessClocks[] {
     const { guard, clock } = this.#options;
     const ofGuard = guard.view().clocks ?? null;
@@ -105,7 +117,7 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
       failsafeActive: member.failsafe.active(),
       reinitialize: member.reinitialization.status,
       counters: member.counters,
-      hookExits: postgres.hookExits(),
+      hookExits: postgres.ends().hooks,
       places: health.places,
     };
   }

@@ -8,7 +8,6 @@ import type {
   ConfigOutcome,
   ConfigurationDetail,
   DecisionRecord,
-  HistogramReading,
   ProcessClocks,
   RaftChange,
   RaftChangeOutcome,
@@ -24,6 +23,7 @@ import { STATE_KNOWN_MS } from "../../model/member_status.ts";
 import type { ClusterEvent } from "../../model/event.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { FailoverRecord } from "../../model/records.ts";
+import type { HistogramReading, LogCounts, Measures } from "../../model/measures.ts";
 import type { LatenessKind, TimingReport } from "../../model/timing.ts";
 import type { WrittenConfig } from "../../config/written.ts";
 import { heardOf } from "../compose/gap_watch.ts";
@@ -41,6 +41,9 @@ export interface ClusterApiOptions {
   readonly dcs: DcsStateMachine;
   readonly clock: Clock;
   readonly wallMs: () => number;
+  /** How long writes to the raft log took. */
+  readonly raftSync: () => HistogramReading | null;
+  readonly logCounts: () => LogCounts;
   readonly reload: () => Promise<void>;
   /** The node's own file and environment, as they were read last. */
   readonly written: () => WrittenConfig;
@@ -60,6 +63,7 @@ type SharedView = Pick<
   | "witnesses"
   | "operatorNeeded"
   | "raft"
+  | "log"
   | "loopAgeMs"
   | "eventLoopLateMs"
 >;
@@ -146,12 +150,26 @@ export class ClusterApi {
     );
   }
 
+  protected sharedMeasures(own: Pick<Measures, "demotions" | "rewinds" | "archiveFailed">): Measures {
+    const { clock, raftSync, dcs } = this.#options;
+    const { loop, board, skews, handOvers } = this.#voter;
+    return {
+      ...own,
+      loop: loop.durations,
+      raftSync: raftSync(),
+      snapshotBytes: dcs.snapshotBytes,
+      handOvers,
+      lagMs: board.lagsMs(clock.now()),
+      skewMs: skews.all,
+    };
+  }
+
   protected ownClocks(): ProcessClocks {
     return processClocks("agent", this.#voter.loop.clocks.report(), this.#options.clock.now());
   }
 
   protected sharedView(nowMs: number): SharedView {
-    const { config, raft, dcs, wallMs } = this.#options;
+    const { config, raft, dcs, wallMs, logCounts } = this.#options;
     const { board, dynamic, loop } = this.#voter;
     const status = raft.status();
     const dcsAgeMs = this.#leaderAgeMs(status, nowMs);
@@ -169,6 +187,7 @@ export class ClusterApi {
       witnesses: board.witnesses(nowMs),
       operatorNeeded: operatorNeeded(dcs.state, dynamic, heardOf(statuses, dynamic.ttlS)),
       raft: status,
+      log: logCounts(),
       loopAgeMs: nowMs - loop.lastLookMs,
       eventLoopLateMs: loop.lateMs,
     };

@@ -11,6 +11,7 @@ import type {
   RestartOutcome,
   WriteOutcome,
 } from "../../api/port.ts";
+import type { Measures } from "../../model/measures.ts";
 import type { TimingReport } from "../../model/timing.ts";
 import { ClusterApi, type ClusterApiOptions } from "./cluster_api.ts";
 import type { Witness } from "../loop/witness.ts";
@@ -45,6 +46,10 @@ export class WitnessApi extends ClusterApi implements ApiPort {
     return [this.ownClocks()];
   }
 
+  measures(): Measures {
+    return this.sharedMeasures({ demotions: {}, rewinds: null, archiveFailed: null });
+  }
+
   view(): ApiView {
     const { witness, clock } = this.#options;
     return {
@@ -57,7 +62,6 @@ export class WitnessApi extends ClusterApi implements ApiPort {
       failsafeActive: false,
       counters: {
         promotions: 0,
-        demotions: 0,
         fences: 0,
         lateLoops: witness.voter.loop.lateLooks,
         events: witness.voter.eventCounts,

@@ -4,15 +4,9 @@
 import type { Level, LogFields } from "../../lib/log.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import type { ClusterEvent } from "../../model/event.ts";
+import type { HistogramReading, Measures } from "../../model/measures.ts";
 import type { LatenessKind, TimingReport } from "../../model/timing.ts";
-import type {
-  ApiPort,
-  ApiView,
-  ConfigurationDetail,
-  DecisionRecord,
-  HistogramReading,
-  ProcessClocks,
-} from "../port.ts";
+import type { ApiPort, ApiView, ConfigurationDetail, DecisionRecord, ProcessClocks } from "../port.ts";
 
 /** The state that the application is answered from, all of one moment. */
 export interface Snapshot {
@@ -33,6 +27,7 @@ export interface TimingSnapshot {
   readonly report: TimingReport;
   readonly lateness: { readonly [kind in LatenessKind]: HistogramReading };
   readonly clocks: readonly ProcessClocks[];
+  readonly measures: Measures;
 }
 
 /** The parts of a snapshot that only few endpoints need. */

@@ -10,15 +10,9 @@ import type { Clock } from "../../../raft/mod.ts";
 import { NOTHING_WRITTEN } from "../../config/written.ts";
 import type { ClusterEvent } from "../../model/event.ts";
 import { STATE_KNOWN_MS } from "../../model/member_status.ts";
+import type { HistogramReading, Measures } from "../../model/measures.ts";
 import { LATENESS_KINDS, type LatenessKind, type TimingReport } from "../../model/timing.ts";
-import type {
-  ApiPort,
-  ApiView,
-  ConfigurationDetail,
-  DecisionRecord,
-  HistogramReading,
-  ProcessClocks,
-} from "../port.ts";
+import type { ApiPort, ApiView, ConfigurationDetail, DecisionRecord, ProcessClocks } from "../port.ts";
 import type { FromThread, Operation, Part, Snapshot, TimingSnapshot, ToThread } from "./protocol.ts";
 
 const FRESH_MS = 50;
@@ -138,6 +132,10 @@ export class RemotePort implements ApiPort {
     return this.#timed().lateness[kind];
   }
 
+  measures(): Measures {
+    return this.#timed().measures;
+  }
+
   clocks(): readonly ProcessClocks[] {
     return this.#timed().clocks;
   }
@@ -235,7 +233,7 @@ export function takeSnapshot(port: ApiPort, clock: Clock, parts: readonly Part[]
     holdsLease,
     leaseRemainingMs,
     timing: parts.includes("timing")
-      ? { report: port.timing(), lateness: lateness(), clocks: port.clocks() }
+      ? { report: port.timing(), lateness: lateness(), clocks: port.clocks(), measures: port.measures() }
       : null,
     decisions: parts.includes("decisions") ? port.decisions() : null,
     configuration: parts.includes("configuration") ? port.configuration() : null,

@@ -76,6 +76,11 @@ export const restapiSchema = section({
     effect: "reload",
     meaning: "members belong to the allowlist",
   }),
+  legacy_metrics: key(bool, {
+    default: "`false`",
+    effect: "reload",
+    meaning: "`/metrics` has `patroni_master` too, the old name of `patroni_primary`",
+  }),
   http_extra_headers: key(textMap, EXTRA_HEADERS),
   https_extra_headers: key(textMap, EXTRA_HEADERS),
   ciphers: key(text, NO_EFFECT),
