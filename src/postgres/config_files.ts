@@ -27,6 +27,7 @@ import { keepsLogicalSlots } from "./slots.ts";
 import {
   isManaged,
   NO_RECOVERY,
+  parseAutoSyncNames,
   parseRecoverySettings,
   parseSyncNames,
   parseWalBudget,
@@ -46,6 +47,8 @@ export interface ConfigFilesOptions {
   readonly walBudgetMib: () => number | null;
   /** synchronous_standby_names; null: as configured. */
   readonly syncNames: () => string | null;
+  /** Others have set these synchronous standbys in a file since the agent wrote its own. */
+  readonly othersSync: (names: string) => void;
   readonly warn: (text: string) => void;
 }
 
@@ -57,6 +60,8 @@ export class ConfigFiles {
   #checked: { readonly settings: string; readonly verdict: Verdict } | null = null;
   /** Undefined: nothing was written yet. */
   #intent: Upstream | null | undefined = undefined;
+  /** The synchronous standbys that were written last; undefined: none were. */
+  #syncWritten: string | null | undefined = undefined;
 
   readonly #options: ConfigFilesOptions;
 
@@ -130,13 +135,18 @@ export class ConfigFiles {
     const settings = await this.#acceptedSettings(forRole(effective, role));
     const access = (name: AccessFile["name"]) =>
       writeAccessFile({ name, path: this.#path(name), present: this.#existing(name) }, effective, role);
+    const present = readText(this.file);
+    const before = this.#syncWritten;
+    // A server that reloads without the file keeps what it has.
+    if (present !== null) this.#tellOthersSync(parseSyncNames(present) ?? "", before);
     const isChanged = writeAtomically(this.file, this.#render(settings, recovery), FILE_MODE);
     // Not before: what could not be written, as on a full disk, is asked for again. The upkeep of the files
     // would do it otherwise, beside what the member is known to follow.
     this.#intent = recovery.following;
+    this.#syncWritten = this.#options.syncNames();
     const written: readonly (readonly [string, boolean])[] = [
       ["postgresql.conf", isChanged],
-      ["postgresql.auto.conf", this.#cleanAutoConf(settings)],
+      ["postgresql.auto.conf", this.#cleanAutoConf(settings, before)],
       ["pg_hba.conf", access("pg_hba.conf")],
       ["pg_ident.conf", access("pg_ident.conf")],
     ];
@@ -262,11 +272,17 @@ export class ConfigFiles {
     writeAtomically(base, found.find((one) => one !== null && !isManaged(one)) ?? "", FILE_MODE);
   }
 
-  #cleanAutoConf(settings: { readonly [name: string]: string }): boolean {
+  #cleanAutoConf(settings: Settings, syncBefore: string | null | undefined): boolean {
     const file = join(this.#dataDir, "postgresql.auto.conf");
     const text = readText(file);
-    return text !== null &&
-      writeAtomically(file, stripAutoConf(text, settings, this.#options.syncNames()), FILE_MODE);
+    if (text === null) return false;
+    this.#tellOthersSync(parseAutoSyncNames(text), syncBefore);
+    return writeAtomically(file, stripAutoConf(text, settings, this.#options.syncNames()), FILE_MODE);
+  }
+
+  /** The server may have read what others have written, although it is taken back at once. */
+  #tellOthersSync(names: string | null, written: string | null | undefined): void {
+    if (typeof written === "string" && names !== null && names !== written) this.#options.othersSync(names);
   }
 
   /** All settings as this version of PostgreSQL takes them; the others are warned about, once. */

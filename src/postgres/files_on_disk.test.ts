@@ -211,6 +211,7 @@ test("an upstream that could not be written is not the one of the files", async 
     warn: () => {},
     walBudgetMib: () => null,
     syncNames: () => null,
+    othersSync: () => {},
   });
   const following = { name: "a", connUrl: "postgres://a:5432/postgres" };
   const written = files.write(
@@ -220,6 +221,46 @@ test("an upstream that could not be written is not the one of the files", async 
   );
   await expect(written).rejects.toThrow();
   expect(files.intended()).toBeUndefined();
+});
+
+test("synchronous standbys that others have set are told before they are taken back", async () => {
+  const dataDir = directory();
+  const program = join(dataDir, "postgres");
+  writeFileSync(program, "#!/bin/sh\n", { mode: 0o755 });
+  const postgresql = { dataDir, configDir: dataDir, customConf: null, listenAddresses: [], port: 1 };
+  const config = { postgresql, local: { scope: "demo" } } as unknown as ConfigInForce;
+  let ours: string | null = null;
+  const told: string[] = [];
+  const files = new ConfigFiles({
+    config,
+    programs: { major: 15, path: () => program } as unknown as Programs,
+    warn: () => {},
+    walBudgetMib: () => null,
+    syncNames: () => ours,
+    othersSync: (names) => told.push(names),
+  });
+  const replica = { parameters: {}, pgHba: null, pgIdent: null };
+  const settings = { roles: { replica }, pgHba: null, pgIdent: null, controlled: {}, recoveryConf: {} };
+  const effective = settings as unknown as EffectivePostgresql;
+  const set = (file: string, names: string) =>
+    writeFileSync(join(dataDir, file), `synchronous_standby_names = '${names}'\n`);
+  const write = async () => {
+    await files.write(effective, NO_RECOVERY, "replica");
+    return told.splice(0);
+  };
+  set("postgresql.auto.conf", "users");
+  expect(await write()).toEqual([]);
+  ours = "a";
+  expect(await write()).toEqual([]);
+  ours = "b";
+  expect(await write()).toEqual([]);
+  set("postgresql.auto.conf", "nobody");
+  expect(await write()).toEqual(["nobody"]);
+  expect(await write()).toEqual([]);
+  set("postgresql.conf", "anybody");
+  expect(await write()).toEqual([""]);
+  unlinkSync(join(dataDir, "postgresql.conf"));
+  expect(await write()).toEqual([]);
 });
 
 test("a data directory that is not there is not made by its configuration", async () => {
@@ -232,6 +273,7 @@ test("a data directory that is not there is not made by its configuration", asyn
       warn: () => {},
       walBudgetMib: () => null,
       syncNames: () => null,
+      othersSync: () => {},
     });
     const written = files.write({} as unknown as EffectivePostgresql, NO_RECOVERY, "replica");
     await expect(written).rejects.toThrow(`${dataDir} is not there`);

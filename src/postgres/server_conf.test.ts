@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import {
   isManaged,
   NO_RECOVERY,
+  parseAutoSyncNames,
   parseRecoverySettings,
   parseSyncNames,
   parseWalBudget,
@@ -104,6 +105,14 @@ test("the agent's decision on synchronous standbys goes over the configuration, 
   const auto = "synchronous_standby_names = 'x'\n";
   expect(stripAutoConf(auto, {}, null)).toBe(auto);
   expect(stripAutoConf(auto, {}, "")).toBe("");
+});
+
+test("the synchronous standbys of ALTER SYSTEM are those of its last line", () => {
+  expect(parseAutoSyncNames("work_mem = '4MB'\n# synchronous_standby_names = 'x'\n")).toBe(null);
+  expect(parseAutoSyncNames("synchronous_standby_names = 'x'\nSynchronous_Standby_Names 'it''s'\n")).toBe(
+    "it's",
+  );
+  expect(parseAutoSyncNames("synchronous_standby_names = ''\n")).toBe("");
 });
 
 test("names that would break out of their line are refused", () => {

@@ -212,6 +212,25 @@ export function stripAutoConf(
   }).join("\n");
 }
 
+/** The synchronous standbys that ALTER SYSTEM has set; null: it has set none. The last line counts. */
+export function autoConfSyncNames(autoConf: string): string | null {
+  const found = autoConf.split("\n").flatMap((line) => {
+    const match = /^\s*([A-Za-z_][A-Za-z0-9_]*)\s*=?\s*(.*?)\s*$/.exec(line);
+    if (match?.[1]?.toLowerCase() !== SYNC_NAMES) return [];
+    return [match[2]!.startsWith("'") ? unquoteConf(match[2]!) : match[2]!];
+  });
+  return found.at(-1) ?? null;
+}
+
+/** The synchronous standbys that ALTER SYSTEM has set; null: it has set none. The last line counts. */
+export function parseAutoSyncNames(autoConf: string): string | null {
+  const values = autoConf.split("\n").flatMap((line) => {
+    const [, name, value] = /^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:=|\s)\s*(.*?)\s*$/.exec(line) ?? [];
+    return name?.toLowerCase() === SYNC_NAMES ? [unquoteConf(value ?? "")] : [];
+  });
+  return values.at(-1) ?? null;
+}
+
 /** The agent alone decides on it. `syncNames`: null where it does not decide on the synchronous standbys. */
 function isDecided(name: string, syncNames: string | null): boolean {
   return RECOVERY_PARAMETERS.has(name) || (name === SYNC_NAMES && syncNames !== null);

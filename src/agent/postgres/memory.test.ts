@@ -296,6 +296,17 @@ test("standbys that others have set hold for nobody, wherever the agent decides 
   expect(memory.server!.othersSync).toBe("");
 });
 
+test("an answer to a question of before the server went by a setting says nothing of others", () => {
+  const memory = running();
+  memory.sync = { method: "ANY", count: 1, names: ["b"] };
+  const asked = memory.syncTurn;
+  memory.syncIsLoaded(memory.server!);
+  memory.seen(standby({ syncNames: "" }), 1, asked);
+  expect([memory.server!.syncLoaded, memory.server!.othersSync]).toEqual([true, null]);
+  memory.seen(standby({ syncNames: "" }), 2, memory.syncTurn);
+  expect([memory.server!.syncLoaded, memory.server!.othersSync]).toEqual([false, ""]);
+});
+
 test("only a server that was started with synchronous standbys has commits wait from its start on", () => {
   const memory = new PostgresMemory();
   const waits = (pid: number) => {

@@ -74,6 +74,7 @@ export class PostgresMemory {
   walBudgetMib: number | null = null;
   pendingRestart: PendingRestart | null = null;
   #sync = NO_SYNC;
+  #syncTurn = 0;
   /** synchronous_standby_names is the agent's, also where it is empty. */
   keepsSync = false;
   lastLookMs: number | null = null;
@@ -137,8 +138,35 @@ export class PostgresMemory {
     this.#unsettle();
   }
 
+  /**
+   * Changes with what the server goes by: an answer to a question of another turn says nothing of this one.
+   */
+  get syncTurn(): number {
+    return this.#syncTurn;
+  }
+
+  /** The postmaster has read the setting, and told all its processes. */
+  syncIsLoaded(own: ServerMemory): void {
+    own.syncLoaded = true;
+    this.#syncTurn++;
+  }
+
+  /**
+   * Others have set other standbys (ALTER SYSTEM), and the server may have gone by that, if only for a moment.
+   * The agent's are written again, and what was acknowledged meanwhile counts as acknowledged by any of them.
+   * The checkpointer may have had no commit wait.
+   */
+  syncSetByOthers(names: string): void {
+    const { server } = this;
+    this.#unsettle();
+    if (server === null) return;
+    server.commitsWait = false;
+    server.othersSync ??= names;
+  }
+
   /** The server does not go by the setting, or not all of it does. */
   #unsettle(): void {
+    this.#syncTurn++;
     if (this.server === null) return;
     this.server.syncLoaded = false;
     this.server.settledLsn = null;
@@ -174,8 +202,8 @@ export class PostgresMemory {
     delete this.last.promote;
   }
 
-  /** An answer of the server that is tracked. */
-  seen(answer: ServerStatus, nowMs: number): void {
+  /** An answer of the server that is tracked. `syncTurn`: as it was when it was asked. */
+  seen(answer: ServerStatus, nowMs: number, syncTurn = this.#syncTurn): void {
     const { server } = this;
     if (server === null) return;
     this.lastLookMs = nowMs;
@@ -195,15 +223,9 @@ export class PostgresMemory {
       server.replayedLsn = Math.max(status.replayLsn ?? 0, server.replayedLsn ?? 0);
     }
     if (status.flushed !== undefined) server.flushed = status.flushed;
-    // Somebody has set other standbys (ALTER SYSTEM). The agent's are written again, and what was acknowledged
-    // meanwhile counts as acknowledged by any of them.
-    const isOthers = status.syncNames !== undefined &&
-      status.syncNames !== (this.syncText() ?? status.syncNames);
-    if (server.syncLoaded && isOthers) {
-      this.#unsettle();
-      server.commitsWait = false;
-      server.othersSync = status.syncNames ?? "";
-    }
+    const [names, ours] = [status.syncNames ?? null, this.syncText()];
+    const isOthers = names !== null && ours !== null && names !== ours;
+    if (isOthers && server.syncLoaded && syncTurn === this.#syncTurn) this.syncSetByOthers(names);
     server.ready = true;
     server.status = status;
   }

@@ -144,6 +144,7 @@ export class PostgresMonitor implements DirectoryListener {
     }
     try {
       const connection = await this.#connectionTo(pid);
+      const { syncTurn } = memory;
       const row = (await connection.query(STATUS_QUERY))[0];
       if (row === undefined) throw new Error("no answer to the status query");
       const status = parseStatus(row);
@@ -157,7 +158,7 @@ export class PostgresMonitor implements DirectoryListener {
         this.#lastFailure = "";
         this.#limited.add("info", "postgres_answers", "PostgreSQL answers again");
       }
-      memory.seen(status, clock.now());
+      memory.seen(status, clock.now(), syncTurn);
       this.#noteWritesAlone();
       const timeline = memory.server?.status?.timeline ?? null;
       if (timeline !== null && timeline !== this.#historyOf) this.#readHistory(timeline);

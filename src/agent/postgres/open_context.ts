@@ -49,7 +49,8 @@ export function openContext(options: ContextOptions): PostgresContext {
       config,
       programs,
       walBudgetMib: () => options.memory.walBudgetMib,
-      syncNames: () => options.memory.syncText(),
+      syncNames: () => memory.syncText(),
+      othersSync: (names) => memory.syncSetByOthers(names),
       warn: (text) => log.warning("postgresql", text),
     }),
     server: new LocalServer({

@@ -2,6 +2,7 @@
  * Brings `synchronous_standby_names` into force on the running server, and finds out since when it is
  * (src/sync/DESIGN.md, "Since when a setting holds").
  */
+import type { Lsn } from "../../model/lsn.ts";
 import type { SyncSetting } from "../../model/sync_setting.ts";
 import { errorText } from "../../postgres/error_text.ts";
 import { formatSetting, isSameSetting } from "../../sync/setting.ts";
@@ -59,49 +60,48 @@ export class PostgresSync {
     return commitsWait === memory.sync.count > 0 && (settledLsn !== null || status?.inRecovery !== false);
   }
 
-  /** True: the server, or the setting, has changed meanwhile. */
+  /** True: the server, or what it goes by, has changed meanwhile. */
   async #settle(own: ServerMemory, setting: SyncSetting): Promise<boolean> {
-    const { memory, server, changed } = this.#context.parts;
-    const isStale = () => memory.server !== own || !isSameSetting(memory.sync, setting);
+    const { memory, changed } = this.#context.parts;
     if (!own.syncLoaded) {
-      if (own.othersSync !== null) {
-        this.#context.warn(
-          `synchronous_standby_names was changed to '${own.othersSync}' by others (ALTER SYSTEM?): it is ` +
-            "written again. What was acknowledged meanwhile may be on fewer standbys than promised",
-        );
-        own.othersSync = null;
-      }
+      // What others have written, and it takes back, begins another turn.
       await this.#upkeep.rewrite();
+      this.#nameOthers(own);
+      const isStale = this.#staleness(own);
+      if (!isSameSetting(memory.sync, setting)) return true;
       if (!await this.#isLoaded(setting, isStale)) return isStale();
       this.#isNews = false;
-      own.syncLoaded = true;
+      memory.syncIsLoaded(own);
       changed();
     }
-    // The checkpointer decides whether commits wait, and reads the setting before it begins a checkpoint (on a
-    // standby a restartpoint). A standby owes that before it is promoted: its first commit waits.
-    if (setting.count > 0 && !own.commitsWait) {
-      await server.with(
-        { applicationName: "agent checkpoint", statementTimeoutMs: 0 },
-        (connection) => connection.query("CHECKPOINT"),
-      );
-    }
+    // Also where others have changed it for a moment: what was seen of an earlier turn counts no more.
+    const isStale = this.#staleness(own);
+    await this.#checkpoint(own, setting);
     if (isStale()) return true;
     own.commitsWait = setting.count > 0;
     changed();
     if (own.status?.inRecovery !== false) return false;
-    const settled = await server.with(
-      { applicationName: "agent sync", statementTimeoutMs: LIMIT_MS },
-      async (connection) => {
-        if (!await sendersHaveRead(connection, this.#context.parts, isStale)) return null;
-        const [row] = await connection.query("SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn AS lsn");
-        return Number(row?.lsn);
-      },
-    );
-    if (isStale() || !own.syncLoaded) return true;
+    const settled = await this.#settledLsn(isStale);
+    if (isStale()) return true;
     if (settled === null) throw new Error("a WAL sender has not read the setting yet");
     own.settledLsn = settled;
     changed();
     return false;
+  }
+
+  #staleness(own: ServerMemory): () => boolean {
+    const { memory } = this.#context.parts;
+    const { syncTurn } = memory;
+    return () => memory.server !== own || memory.syncTurn !== syncTurn;
+  }
+
+  #nameOthers(own: ServerMemory): void {
+    if (own.othersSync === null) return;
+    this.#context.warn(
+      `synchronous_standby_names was changed to '${own.othersSync}' by others (ALTER SYSTEM?): it is ` +
+        "written again. What was acknowledged meanwhile may be on fewer standbys than promised",
+    );
+    own.othersSync = null;
   }
 
   async #isLoaded(setting: SyncSetting, isStale: () => boolean): Promise<boolean> {
@@ -109,5 +109,30 @@ export class PostgresSync {
     if (memory.syncText() === null) return true;
     const wanted = formatSetting(setting);
     return await hasRead("synchronous_standby_names", wanted, this.#context.parts, isStale);
+  }
+
+  /**
+   * The checkpointer decides whether commits wait, and reads the setting before it begins a checkpoint (on a
+   * standby a restartpoint). A standby owes that before it is promoted: its first commit waits.
+   */
+  async #checkpoint(own: ServerMemory, setting: SyncSetting): Promise<void> {
+    if (setting.count === 0 || own.commitsWait) return;
+    await this.#context.parts.server.with(
+      { applicationName: "agent checkpoint", statementTimeoutMs: 0 },
+      (connection) => connection.query("CHECKPOINT"),
+    );
+  }
+
+  /** A position that is read once nobody goes by a former setting; null: that was not seen in time. */
+  async #settledLsn(isStale: () => boolean): Promise<Lsn | null> {
+    const { parts } = this.#context;
+    return await parts.server.with(
+      { applicationName: "agent sync", statementTimeoutMs: LIMIT_MS },
+      async (connection) => {
+        if (!await sendersHaveRead(connection, parts, isStale)) return null;
+        const [row] = await connection.query("SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn AS lsn");
+        return Number(row?.lsn);
+      },
+    );
   }
 }
