@@ -8,18 +8,9 @@ import type { NodeView } from "./keep/view.ts";
 import { nameClashes } from "./name_clash.ts";
 import { synchronous } from "./sync.ts";
 import { syncSigns } from "./sync_trouble.ts";
-import {
-  cluster,
-  DYNAMIC,
-  holder,
-  postgres,
-  primaryStatus,
-  RUNNING_PRIMARY,
-  seen,
-  status,
-} from "./testing.ts";
+import { cluster, DYNAMIC } from "./testing.ts";
+import { ON, standby, syncPrimary } from "./testing_sync.ts";
 
-const ON = { ...DYNAMIC, synchronousMode: "on" as const };
 const WITHOUT_SLOTS = { ...ON, postgresql: { ...ON.postgresql, useSlots: false } };
 const sender = (name: string, change: Partial<WalSender> = {}): WalSender => ({
   name,
@@ -54,29 +45,8 @@ function primary(
   ofB: Partial<MemberStatus> = {},
   view: Partial<SyncView> = {},
 ): NodeView {
-  const sync: SyncView = {
-    setting: settingFor(["b"], 1, false),
-    loaded: true,
-    commitsWait: true,
-    settledLsn: 900,
-    flushed: Object.fromEntries(senders.map(({ name, flushedLsn }) => [name, flushedLsn])),
-    senders,
-    ...view,
-  };
-  const standby = (name: string, own: Partial<MemberStatus> = {}) =>
-    status(name, { dataToken: `data-${name}`, lockFreeSeen: false, ...own });
-  return holder({
-    dcs: cluster({ sync: { ...recordOf("a", "data-a", { b: "data-b" }, 0), revision: 7 } }),
-    dynamic: ON,
-    syncFrozen: false,
-    statuses: [
-      seen(primaryStatus("a", { dataToken: "data-a" })),
-      seen(standby("b", ofB)),
-      seen(standby("c")),
-    ],
-    postgres: postgres({ ...RUNNING_PRIMARY, wroteUnder: 3, sync }),
-    ...change,
-  });
+  const flushed = Object.fromEntries(senders.map(({ name, flushedLsn }) => [name, flushedLsn]));
+  return syncPrimary({ flushed, senders, ...view }, change, {}, [standby("b", ofB), standby("c")]);
 }
 
 const OFF_SLOTS = { dynamic: WITHOUT_SLOTS };

@@ -17,24 +17,10 @@ import {
   seen,
   status,
 } from "./testing.ts";
+import { ON, QUORUM, record, standby, syncPrimary, syncView } from "./testing_sync.ts";
 
-const ON = { ...DYNAMIC, synchronousMode: "on" as const };
-const QUORUM = { ...DYNAMIC, synchronousMode: "quorum" as const };
-const record = (names: string, quorum: number) => ({
-  ...recordOf("a", "data-a", Object.fromEntries([...names].map((name) => [name, `data-${name}`])), quorum),
-  revision: 7,
-});
 const any = (names: string, count = 1) => settingFor([...names], count, true);
-const sync = (change: Partial<SyncView>): SyncView => ({
-  setting: any("bc"),
-  loaded: true,
-  commitsWait: true,
-  settledLsn: 900,
-  flushed: { b: 1000, c: 1000 },
-  ...change,
-});
-const standby = (name: string, change: Partial<MemberStatus> = {}) =>
-  status(name, { dataToken: `data-${name}`, lockFreeSeen: false, ...change });
+const sync = (change: Partial<SyncView>) => syncView({ setting: any("bc"), ...change });
 
 /** Primary a of b and c, in quorum mode, as all is to be. */
 function primary(
@@ -42,14 +28,8 @@ function primary(
   view: Partial<SyncView> = {},
   others: readonly MemberStatus[] = [standby("b"), standby("c")],
 ) {
-  return holder({
-    dcs: cluster({ sync: record("bc", 1) }),
-    dynamic: QUORUM,
-    syncFrozen: false,
-    statuses: [primaryStatus("a", { dataToken: "data-a" }), ...others].map((one) => seen(one)),
-    postgres: postgres({ ...RUNNING_PRIMARY, sync: sync(view) }),
-    ...change,
-  });
+  const quorum = { dcs: cluster({ sync: record("bc", 1) }), dynamic: QUORUM };
+  return syncPrimary({ setting: any("bc"), ...view }, { ...quorum, ...change }, { wroteUnder: null }, others);
 }
 
 const still = (standsMs: number, stoodMs = standsMs) => ({ standsMs, stoodMs });

@@ -3,6 +3,7 @@
  * toward the standbys that its commits are to wait for; on every other member a setting that is not empty, so
  * that no commit is acknowledged at once after a promotion.
  */
+import { ownValue } from "../lib/own_value.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import { isInitialized, type SyncRecord } from "../model/records.ts";
@@ -130,9 +131,9 @@ function targetOf(view: NodeView, acknowledges: boolean, others: readonly string
     status.name !== name && ageMs < SILENT_MS && !others.includes(status.name)
   )
     .flatMap(({ status }) =>
-      pickable(status, ownOf(postgres.sync.flushed, status.name) ?? null, isNew).map((one) => ({
+      pickable(status, ownValue(postgres.sync.flushed, status.name) ?? null, isNew).map((one) => ({
         ...one,
-        ...(ownOf(view.standstills ?? {}, one.name) ?? { standsMs: 0, stoodMs: 0 }),
+        ...(ownValue(view.standstills ?? {}, one.name) ?? { standsMs: 0, stoodMs: 0 }),
       }))
     );
   return pickTarget(standbys, {
@@ -151,11 +152,6 @@ function targetOf(view: NodeView, acknowledges: boolean, others: readonly string
 
 function tokensOf(standbys: readonly Pickable[]): Voters {
   return Object.fromEntries(standbys.map(({ name, token }) => [name, token]));
-}
-
-/** Members may be called as a property of every map. */
-function ownOf<T>(map: { readonly [name: string]: T }, name: string): T | undefined {
-  return Object.hasOwn(map, name) ? map[name] : undefined;
 }
 
 /** `lsn`: null: it does not stream from here. */

@@ -1,50 +1,20 @@
 /** Why commits wait, as the holder of the lock says it. */
 import { expect, test } from "bun:test";
 import type { PostgresView, SyncView } from "../model/postgres_view.ts";
-import { recordOf } from "../sync/record.ts";
 import { awaitAnybody, NO_SYNC, settingFor } from "../sync/setting.ts";
 import type { NodeView } from "./keep/view.ts";
 import { syncSigns } from "./sync_trouble.ts";
-import {
-  cluster,
-  DYNAMIC,
-  holder,
-  postgres,
-  primaryStatus,
-  RUNNING_PRIMARY,
-  seen,
-  status,
-} from "./testing.ts";
+import { cluster } from "./testing.ts";
+import { ON, standby, syncPrimary } from "./testing_sync.ts";
 
-const ON = { ...DYNAMIC, synchronousMode: "on" as const };
 const WAITS = "2026-01-31 12:00:00+00";
 
-/** Primary a in `on` mode, of which b is the synchronous standby, as all is to be. */
-function primary(
+/** Only b is heard. */
+const primary = (
   view: Partial<SyncView> = {},
   change: Partial<NodeView> = {},
   server: Partial<PostgresView> = {},
-): NodeView {
-  const sync: SyncView = {
-    setting: settingFor(["b"], 1, false),
-    loaded: true,
-    commitsWait: true,
-    settledLsn: 900,
-    flushed: { b: 1000, c: 1000 },
-    ...view,
-  };
-  return holder({
-    dcs: cluster({ sync: { ...recordOf("a", "data-a", { b: "data-b" }, 0), revision: 7 } }),
-    dynamic: ON,
-    syncFrozen: false,
-    statuses: [
-      seen(primaryStatus("a", { dataToken: "data-a" })),
-      seen(status("b", { dataToken: "data-b", lockFreeSeen: false })),
-    ],
-    postgres: postgres({ ...RUNNING_PRIMARY, wroteUnder: 3, sync, ...server }),
-    ...change,
-  });
-}
+) => syncPrimary(view, change, server, [standby("b")]);
 
 const ANYBODY = { setting: awaitAnybody(false), flushed: {} };
 const MANY = { setting: settingFor(["b", "c"], 2, false) };

@@ -120,7 +120,7 @@ export class Guard {
 
   handle(request: Handled, done: GuardDone): void {
     // With an arm the fence looks at the deadline itself, the new one.
-    this.#wake(request.op !== "arm" && this.#isDue());
+    this.#wake(request.op !== "arm" && this.#isDue(this.#parts.clock.now()));
     switch (request.op) {
       case "ping":
         if (this.#process !== null) this.#parts.group.follow(this.#process);
@@ -412,7 +412,7 @@ export class Guard {
     if (jump !== null) this.#notice("warning", "clock", describeJump("guard", jump));
   }
 
-  #isDue(nowMs = this.#parts.clock.now()): boolean {
+  #isDue(nowMs: number): boolean {
     return (fenceDueMs(this.#fence, nowMs) ?? Infinity) <= nowMs;
   }
 

@@ -1,4 +1,5 @@
 /** The replicated records of a cluster: logged through Raft, changed by compare-and-swap only. */
+import { ownValue } from "../lib/own_value.ts";
 import type { ClusterEvent } from "./event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Lsn } from "./lsn.ts";
@@ -207,14 +208,13 @@ export interface DcsState {
   readonly events: readonly ClusterEvent[];
 }
 
-/** Names are free: one may be that of a property which every object has ("constructor"). */
 export function knownMember({ members }: Pick<DcsState, "members">, name: string): MemberFacts | undefined {
-  return Object.hasOwn(members, name) ? members[name] : undefined;
+  return ownValue(members, name);
 }
 
 /** The restart that is scheduled for a member; null: none is. */
 export function scheduledRestartOf({ restarts = {} }: Pick<DcsState, "restarts">, name: string) {
-  return Object.hasOwn(restarts, name) ? restarts[name]! : null;
+  return ownValue(restarts, name) ?? null;
 }
 
 /** Where the WAL of the last holder ends; null: it did not stop in order, or has not said how far it goes. */

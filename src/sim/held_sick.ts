@@ -40,7 +40,7 @@ export class HeldSick {
   }
 }
 
-function shouldHandOver({ agent, member, dcs, host, server }: SimMember): boolean {
+function shouldHandOver({ agent, ailments, member, dcs, host, server }: SimMember): boolean {
   if (!agent.alive || agent.isPaused || member === null || dcs === null) return false;
   if (!server.writesUnderLock || server.hangsAt !== null || server.process === "stopping") return false;
   const { status, dynamic } = member;
@@ -50,7 +50,7 @@ function shouldHandOver({ agent, member, dcs, host, server }: SimMember): boolea
   }
   const nowMs = host.nowMs();
   if ((member.leaseUntilMs() ?? -Infinity) <= nowMs || dcs.state.lock.holder !== status.name) return false;
-  const found = toHandOver(member.ailments() ?? [], nowMs, dynamic.healthIntervalS);
+  const found = toHandOver(ailments.on(host), nowMs, dynamic.healthIntervalS);
   return found !== null && hearsBetterOff(member, found, nowMs, dcs.state);
 }
 

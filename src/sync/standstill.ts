@@ -3,6 +3,7 @@
  * sees it look by look. One that moves is slow at worst, however far behind it is, and does not stand still.
  * Pure: the times are those of the looks.
  */
+import { ownValue } from "../lib/own_value.ts";
 import type { Lsn } from "../model/lsn.ts";
 
 /** So long a standstill is held against a standby even after it moves again, until it has made up for it. */
@@ -46,7 +47,7 @@ export interface FlushLook {
 export function afterLook(courses: Courses, { flushed, walLsn, atMs }: FlushLook): Courses {
   const names = Object.keys(flushed);
   return Object.fromEntries(names.map((name) => {
-    const before = Object.hasOwn(courses, name) ? courses[name]! : null;
+    const before = ownValue(courses, name) ?? null;
     return [name, next(before, flushed[name]!, walLsn, atMs)];
   }));
 }

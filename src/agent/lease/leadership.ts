@@ -235,13 +235,18 @@ export class Leadership {
   #tellPresence(dcs: DcsState, { statuses, wallMs }: LeadershipView, nowMs: number): void {
     const { name, raft, proposer, clock } = this.#options;
     if (nowMs < this.#tellAtMs || raft.status().agreedVersion < TYPED_EVENTS_SINCE) return;
-    const events = presenceEvents({
+    const found = presenceEvents({
       self: name,
       dcs,
       statuses,
       leadingForMs: nowMs - this.#grantor.leaderSinceMs,
       at: new Date(wallMs).toISOString(),
-    }).slice(0, MAX_NOTED).filter((event) => this.#mayTell(event, nowMs));
+    });
+    const events: NotedEvent[] = [];
+    // Those that are not told leave room for others, and only those that are told are taken from the allowance.
+    for (const event of found) {
+      if (events.length < MAX_NOTED && this.#mayTell(event, nowMs)) events.push(event);
+    }
     if (events.length === 0) return;
     this.#tellAtMs = Infinity;
     const body: CommandBody = { op: "addEvents", events };

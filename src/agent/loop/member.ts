@@ -6,7 +6,6 @@
  */
 import type { MemberInfo } from "../../../raft/mod.ts";
 import type { AgentCounters } from "../../api/port.ts";
-import type { OwnAilment } from "../../brain/health/course.ts";
 import { duties } from "../../brain/duties.ts";
 import { restartDueInMs } from "../../brain/scheduled_restart.ts";
 import { keep } from "../../brain/keep/rules.ts";
@@ -124,11 +123,6 @@ export class Member {
 
   life(): Life {
     return this.#rooms.life();
-  }
-
-  /** null: its host was not looked at. */
-  ailments(): readonly OwnAilment[] | null {
-    return this.#rooms.options.ailments?.() ?? null;
   }
 
   /** s + L while the lock is held and the lease is acknowledged; null otherwise. */

@@ -91,7 +91,7 @@ export class PostgresContext {
     this.dynamic = dynamic;
     parts.memory.walBudgetMib = parts.files.walBudgetMib();
     parts.memory.sync = parts.files.syncSetting();
-    parts.memory.keepsSync = dynamic.synchronousMode !== "off";
+    parts.memory.standbys.keeps = dynamic.synchronousMode !== "off";
   }
 
   get dataDir(): string {

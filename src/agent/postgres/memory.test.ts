@@ -266,14 +266,14 @@ test("another setting of synchronous standbys holds for none of the processes at
   const before = memory.sync;
   memory.sync = { ...before };
   expect(memory.view(guard({ postmaster })).sync).toMatchObject({ loaded: true, settledLsn: 5 });
-  expect(memory.syncText()).toBe(null);
+  expect(memory.standbys.text()).toBe(null);
   memory.sync = { method: "ANY", count: 1, names: ["b"] };
   expect(memory.view(guard({ postmaster })).sync).toMatchObject({ loaded: false, settledLsn: null });
-  expect(memory.syncText()).toBe('ANY 1 ("b")');
+  expect(memory.standbys.text()).toBe('ANY 1 ("b")');
   memory.sync = before;
-  expect(memory.syncText()).toBe(null);
-  memory.keepsSync = true;
-  expect(memory.syncText()).toBe("");
+  expect(memory.standbys.text()).toBe(null);
+  memory.standbys.keeps = true;
+  expect(memory.standbys.text()).toBe("");
 });
 
 test("standbys that others have set hold for nobody, wherever the agent decides on them", () => {
@@ -299,11 +299,11 @@ test("standbys that others have set hold for nobody, wherever the agent decides 
 test("an answer to a question of before the server went by a setting says nothing of others", () => {
   const memory = running();
   memory.sync = { method: "ANY", count: 1, names: ["b"] };
-  const asked = memory.syncTurn;
-  memory.syncIsLoaded(memory.server!);
+  const asked = memory.standbys.turn;
+  memory.standbys.isLoaded(memory.server!);
   memory.seen(standby({ syncNames: "" }), 1, asked);
   expect([memory.server!.syncLoaded, memory.server!.othersSync]).toEqual([true, null]);
-  memory.seen(standby({ syncNames: "" }), 2, memory.syncTurn);
+  memory.seen(standby({ syncNames: "" }), 2, memory.standbys.turn);
   expect([memory.server!.syncLoaded, memory.server!.othersSync]).toEqual([false, ""]);
 });
 

@@ -14,9 +14,8 @@ import type {
   QuietAction,
   RunningAction,
   Shutdown,
-  SyncView,
 } from "../../model/postgres_view.ts";
-import { formatSetting, isSameSetting, NO_SYNC, type SyncSetting } from "../../sync/setting.ts";
+import type { SyncSetting } from "../../model/sync_setting.ts";
 import type { FoundDirectory } from "../../postgres/data_directory.ts";
 import type { PendingRestart } from "../../postgres/parameters.ts";
 import type { RestoredCluster } from "../../postgres/restored_cluster.ts";
@@ -24,6 +23,7 @@ import type { ServerStatus } from "../../postgres/status_query.ts";
 import type { WalEnd } from "../../postgres/wal_end.ts";
 import type { LossMemory } from "./loss_memory.ts";
 import { furthest, isWhole, newServer, type ServerMemory } from "./server_memory.ts";
+import { SyncMemory } from "./sync_memory.ts";
 
 /** A server that ends by itself sooner than this counts as one that did not start. */
 const LASTS_MS = 2000;
@@ -73,10 +73,8 @@ export class PostgresMemory {
   /** MiB of WAL that slots may hold, where nobody has set it; null: not measured yet. */
   walBudgetMib: number | null = null;
   pendingRestart: PendingRestart | null = null;
-  #sync = NO_SYNC;
-  #syncTurn = 0;
-  /** synchronous_standby_names is the agent's, also where it is empty. */
-  keepsSync = false;
+  /** The synchronous ones. */
+  readonly standbys = new SyncMemory(() => this.server);
   lastLookMs: number | null = null;
   /** The server has ended, and what it left on disk has not been read yet. */
   settling = false;
@@ -122,54 +120,12 @@ export class PostgresMemory {
       (status?.receiverPid ?? null) === null;
   }
 
-  /** The value for the files; null: the user's own. */
-  syncText(): string | null {
-    return this.keepsSync || this.#sync.count > 0 ? formatSetting(this.#sync) : null;
-  }
-
   get sync(): SyncSetting {
-    return this.#sync;
+    return this.standbys.setting;
   }
 
-  /** From here on the server may go by this setting, or by the one before. */
   set sync(setting: SyncSetting) {
-    if (isSameSetting(setting, this.#sync)) return;
-    this.#sync = setting;
-    this.#unsettle();
-  }
-
-  /**
-   * Changes with what the server goes by: an answer to a question of another turn says nothing of this one.
-   */
-  get syncTurn(): number {
-    return this.#syncTurn;
-  }
-
-  /** The postmaster has read the setting, and told all its processes. */
-  syncIsLoaded(own: ServerMemory): void {
-    own.syncLoaded = true;
-    this.#syncTurn++;
-  }
-
-  /**
-   * Others have set other standbys (ALTER SYSTEM), and the server may have gone by that, if only for a moment.
-   * The agent's are written again, and what was acknowledged meanwhile counts as acknowledged by any of them.
-   * The checkpointer may have had no commit wait.
-   */
-  syncSetByOthers(names: string): void {
-    const { server } = this;
-    this.#unsettle();
-    if (server === null) return;
-    server.commitsWait = false;
-    server.othersSync ??= names;
-  }
-
-  /** The server does not go by the setting, or not all of it does. */
-  #unsettle(): void {
-    this.#syncTurn++;
-    if (this.server === null) return;
-    this.server.syncLoaded = false;
-    this.server.settledLsn = null;
+    this.standbys.setting = setting;
   }
 
   /** The work of the running action goes on. */
@@ -203,7 +159,7 @@ export class PostgresMemory {
   }
 
   /** An answer of the server that is tracked. `syncTurn`: as it was when it was asked. */
-  seen(answer: ServerStatus, nowMs: number, syncTurn = this.#syncTurn): void {
+  seen(answer: ServerStatus, nowMs: number, syncTurn = this.standbys.turn): void {
     const { server } = this;
     if (server === null) return;
     this.lastLookMs = nowMs;
@@ -223,9 +179,7 @@ export class PostgresMemory {
       server.replayedLsn = Math.max(status.replayLsn ?? 0, server.replayedLsn ?? 0);
     }
     if (status.flushed !== undefined) server.flushed = status.flushed;
-    const [names, ours] = [status.syncNames ?? null, this.syncText()];
-    const isOthers = names !== null && ours !== null && names !== ours;
-    if (isOthers && server.syncLoaded && syncTurn === this.#syncTurn) this.syncSetByOthers(names);
+    if (status.syncNames !== undefined) this.standbys.seen(status.syncNames, syncTurn);
     server.ready = true;
     server.status = status;
   }
@@ -329,20 +283,7 @@ export class PostgresMemory {
       slots: up ? server.slots : [],
       wroteUnder: up ? server.wroteUnder : null,
       stagedSlots: this.stagedSlots,
-      sync: this.#syncView(up ? server : null),
-    };
-  }
-
-  /** `server`: the one that runs; null: none does. */
-  #syncView(server: ServerMemory | null): SyncView {
-    return {
-      setting: this.#sync,
-      loaded: server?.syncLoaded ?? false,
-      commitsWait: server?.commitsWait ?? false,
-      settledLsn: server?.settledLsn ?? null,
-      flushed: server?.flushed ?? {},
-      senders: server?.status?.senders ?? [],
-      waitingSince: server?.status?.waitingSince ?? null,
+      sync: this.standbys.view(up ? server : null),
     };
   }
 

@@ -49,8 +49,8 @@ export function openContext(options: ContextOptions): PostgresContext {
       config,
       programs,
       walBudgetMib: () => options.memory.walBudgetMib,
-      syncNames: () => memory.syncText(),
-      othersSync: (names) => memory.syncSetByOthers(names),
+      syncNames: () => memory.standbys.text(),
+      othersSync: (names) => memory.standbys.setByOthers(names),
       warn: (text) => log.warning("postgresql", text),
     }),
     server: new LocalServer({

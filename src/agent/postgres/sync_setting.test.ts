@@ -20,7 +20,7 @@ function server(meanwhile: { [query: string]: () => void }) {
     const happens = meanwhile[text];
     delete meanwhile[text];
     happens?.();
-    return Promise.resolve([{ present: memory.syncText() }]);
+    return Promise.resolve([{ present: memory.standbys.text() }]);
   };
   const parts = {
     memory,
@@ -43,7 +43,7 @@ test("a checkpoint is made once for a server that goes by the setting", async ()
   sync.want(SETTING);
   await settled();
   expect(memory.server).toMatchObject({ syncLoaded: true, commitsWait: true });
-  expect(memory.syncText()).toBe(formatSetting(SETTING));
+  expect(memory.standbys.text()).toBe(formatSetting(SETTING));
   expect(asked.filter((text) => text === "CHECKPOINT").length).toBe(1);
   sync.settleIfOwed();
   await settled();
@@ -52,7 +52,9 @@ test("a checkpoint is made once for a server that goes by the setting", async ()
 });
 
 test("standbys that others set while the checkpoint runs, and that are taken back before it ends, void it", async () => {
-  const { sync, memory, asked, warnings } = server({ CHECKPOINT: () => memory.syncSetByOthers("nobody") });
+  const { sync, memory, asked, warnings } = server({
+    CHECKPOINT: () => memory.standbys.setByOthers("nobody"),
+  });
   sync.want(SETTING);
   await settled();
   expect(memory.server).toMatchObject({ syncLoaded: true, commitsWait: true, othersSync: null });

@@ -42,7 +42,7 @@ export class PostgresSync {
     if (this.#underWay || own === null || !own.ready || own.status === null || own.shutdown !== null) return;
     if (postmaster?.pid !== own.pid || postmaster.phase !== "running") return;
     // Where the agent has never decided on it, a value of the user's own counts, which promises nothing.
-    if (!this.#isNews && memory.syncText() === null) own.syncLoaded = true;
+    if (!this.#isNews && memory.standbys.text() === null) own.syncLoaded = true;
     if (own.syncLoaded && this.#isSettled(own)) return;
     this.#underWay = true;
     this.#settle(own, memory.sync).catch((error: unknown) => {
@@ -56,7 +56,7 @@ export class PostgresSync {
 
   #isSettled({ commitsWait, settledLsn, status }: ServerMemory): boolean {
     const { memory } = this.#context.parts;
-    if (memory.syncText() === null) return true;
+    if (memory.standbys.text() === null) return true;
     return commitsWait === memory.sync.count > 0 && (settledLsn !== null || status?.inRecovery !== false);
   }
 
@@ -71,7 +71,7 @@ export class PostgresSync {
       if (!isSameSetting(memory.sync, setting)) return true;
       if (!await this.#isLoaded(setting, isStale)) return isStale();
       this.#isNews = false;
-      memory.syncIsLoaded(own);
+      memory.standbys.isLoaded(own);
       changed();
     }
     // Also where others have changed it for a moment: what was seen of an earlier turn counts no more.
@@ -91,8 +91,8 @@ export class PostgresSync {
 
   #staleness(own: ServerMemory): () => boolean {
     const { memory } = this.#context.parts;
-    const { syncTurn } = memory;
-    return () => memory.server !== own || memory.syncTurn !== syncTurn;
+    const syncTurn = memory.standbys.turn;
+    return () => memory.server !== own || memory.standbys.turn !== syncTurn;
   }
 
   #nameOthers(own: ServerMemory): void {
@@ -106,7 +106,7 @@ export class PostgresSync {
 
   async #isLoaded(setting: SyncSetting, isStale: () => boolean): Promise<boolean> {
     const { memory } = this.#context.parts;
-    if (memory.syncText() === null) return true;
+    if (memory.standbys.text() === null) return true;
     const wanted = formatSetting(setting);
     return await hasRead("synchronous_standby_names", wanted, this.#context.parts, isStale);
   }

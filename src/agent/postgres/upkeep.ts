@@ -47,18 +47,13 @@ export class PostgresUpkeep {
     const context = this.#context;
     const { pgpass } = context.parts;
     context.dynamic = config;
-    context.parts.memory.keepsSync = config.synchronousMode !== "off";
+    context.parts.memory.standbys.keeps = config.synchronousMode !== "off";
     context.parts.config.replaceCluster(config.postgresql.section);
     if (pgpass.mend()) context.info(`${pgpass.path} was written with the passwords in force`);
     if (!this.#serverRuns()) return false;
-    const changed = await this.#followQueue.take(async () => {
-      const written = await context.writeConfig(() => this.#presentRecovery());
-      if (written.length > 0) {
-        context.info(`Changes in the configuration (${written.join(", ")}): reloading PostgreSQL`);
-      }
-      if (written.length > 0 || context.reloadOwed) await context.reload();
-      return written.length > 0;
-    });
+    const changed = await this.#write((written) =>
+      context.info(`Changes in the configuration (${written.join(", ")}): reloading PostgreSQL`)
+    );
     const settled = changed ? sleep(context.parts.clock, AFTER_RELOAD_MS) : Promise.resolve();
     settled.then(() => this.findPendingRestart());
     return changed;
@@ -87,32 +82,34 @@ export class PostgresUpkeep {
 
   /** The first copy of a logical slot is there, or the last one is gone (PostgresMemory.syncedSlots). */
   async syncedSlotsChanged(): Promise<void> {
-    const context = this.#context;
-    if (!this.#serverRuns()) return;
-    await this.#followQueue.take(async () => {
-      if ((await context.writeConfig(() => this.#presentRecovery())).length === 0) return;
-      context.info("settings for logical slots have changed: reloading PostgreSQL");
-      await context.reload();
-    });
+    await this.#write(() =>
+      this.#context.info("settings for logical slots have changed: reloading PostgreSQL")
+    );
   }
 
   /** Something in the files of a running server has changed by the agent's own decision. */
-  rewrite(): Promise<void> {
-    return this.#followQueue.take(async () => {
-      if (!this.#serverRuns()) return;
-      const written = await this.#context.writeConfig(() => this.#presentRecovery());
-      if (written.length > 0 || this.#context.reloadOwed) await this.#context.reload();
-    });
+  async rewrite(): Promise<void> {
+    await this.#write(() => {});
   }
 
   /** A limit of what slots may hold that has become wrong is written anew. */
   async lookAtRoom(): Promise<void> {
     const context = this.#context;
-    if (!await context.lookAtRoom() || !this.#serverRuns()) return;
-    await this.#followQueue.take(async () => {
-      if ((await context.writeConfig(() => this.#presentRecovery())).length === 0) return;
-      context.info(`replication slots may hold ${context.parts.memory.walBudgetMib} MiB of WAL from now on`);
-      await context.reload();
+    if (!await context.lookAtRoom()) return;
+    await this.#write(() =>
+      context.info(`replication slots may hold ${context.parts.memory.walBudgetMib} MiB of WAL from now on`)
+    );
+  }
+
+  /** Writes the files of a running server. True: they have changed, and it was told to reload. */
+  #write(say: (written: readonly string[]) => void): Promise<boolean> {
+    return this.#followQueue.take(async () => {
+      const context = this.#context;
+      if (!this.#serverRuns()) return false;
+      const written = await context.writeConfig(() => this.#presentRecovery());
+      if (written.length > 0) say(written);
+      if (written.length > 0 || context.reloadOwed) await context.reload();
+      return written.length > 0;
     });
   }
 
