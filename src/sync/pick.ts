@@ -5,13 +5,7 @@
 import type { Lsn } from "../model/lsn.ts";
 import type { Voters } from "./record.ts";
 import type { SyncTarget } from "./plan.ts";
-import { STANDSTILL_MS } from "./standstill.ts";
-
-/**
- * The last standby, without which commits would be on the primary alone, is waited for longer: a slow disk
- * that has to take a whole WAL segment answers nothing meanwhile.
- */
-export const LAST_STANDSTILL_MS = 5000;
+import { LAST_STANDSTILL_MS, STANDSTILL_MS } from "./standstill.ts";
 
 export interface Pickable {
   readonly name: string;

@@ -1,6 +1,6 @@
 /** A standby that stands still, told from one that is slow; and when it counts again. */
 import { expect, test } from "bun:test";
-import { afterLook, type Courses } from "./standstill.ts";
+import { afterLook, type Courses, nextLookInMs, STANDSTILL_MS } from "./standstill.ts";
 
 /** Looks a second apart: [what b has flushed, how far the primary is]; what is held against b after each. */
 function stood(...looks: readonly (readonly [lsn: number | null, walLsn: number])[]): readonly number[] {
@@ -57,4 +57,36 @@ test("a standby that was gone begins anew", () => {
 
 test("a stream that goes back, as that of a standby made anew, is no move", () => {
   expect(stood([5, 9], [4, 9], [3, 9], [2, 9])).toEqual([0, 1000, 2000, 3000]);
+});
+
+/** When a standby that hangs at `hangsMs` is found to stand still, by the looks that are asked for. */
+function foundMs(hangsMs: number, looks: number): number {
+  let courses: Courses = {};
+  let atMs = 0;
+  for (let look = 0; look < looks; look++) {
+    // Writes go on until the standby hangs, 1 an ms, and the last one waits.
+    const [walLsn, lsn] = [Math.min(atMs, hangsMs + 1), Math.min(atMs, hangsMs)];
+    courses = afterLook(courses, { flushed: { b: lsn }, walLsn, atMs });
+    if (courses["b"]!.standsMs >= STANDSTILL_MS) return atMs;
+    atMs += nextLookInMs(courses, ["b"], atMs <= hangsMs + 500);
+  }
+  return Infinity;
+}
+
+test("a standstill is found half a second after its time at the latest, whenever it begins", () => {
+  for (let hangsMs = 0; hangsMs < 2000; hangsMs += 7) {
+    expect(foundMs(hangsMs, 30) - hangsMs).toBeLessThanOrEqual(STANDSTILL_MS + 500);
+  }
+});
+
+test("nothing is looked at more often for a standby that commits do not wait for, or that has gone for good", () => {
+  const stands = (ms: number): Courses => ({
+    b: { atMs: 0, lsn: 1, isBehind: true, standsMs: ms, stoodMs: ms, back: null },
+  });
+  expect([0, 1000, 1900, 1999, 2000, 4900, 5000].map((ms) => nextLookInMs(stands(ms), ["b"], true))).toEqual(
+    [500, 250, 100, 20, 250, 100, 500],
+  );
+  expect(nextLookInMs(stands(5000), ["b"], false)).toBe(Infinity);
+  expect(nextLookInMs(stands(1000), ["c"], false)).toBe(Infinity);
+  expect(nextLookInMs(stands(1000), [], true)).toBe(Infinity);
 });

@@ -8,8 +8,19 @@ import type { Lsn } from "../model/lsn.ts";
 
 /** So long a standstill is held against a standby even after it moves again, until it has made up for it. */
 export const STANDSTILL_MS = 2000;
+/**
+ * The last standby, without which commits would be on the primary alone, is waited for longer: a slow disk
+ * that has to take a whole WAL segment answers nothing meanwhile.
+ */
+export const LAST_STANDSTILL_MS = 5000;
 /** It has made up for it after it has moved for so long at the earliest: it does not go to and fro. */
 export const STEADY_MS = 5000;
+
+/** While writes come, a standstill is noticed within so long of its beginning. */
+const LOOK_MS = 500;
+/** One that stands is looked at more often, and once more when the time is over that counts. */
+const CLOSE_LOOK_MS = 250;
+const SHORTEST_LOOK_MS = 20;
 
 /**
  * Between two looks so much counts at the most: where they are further apart, the primary itself was held up,
@@ -41,6 +52,23 @@ export interface FlushLook {
   /** How far the primary has flushed. */
   readonly walLsn: Lsn;
   readonly atMs: number;
+}
+
+/**
+ * In how many ms the next look is due after this one. `awaited`: the standbys that commits wait for.
+ * `writes`: the primary has more WAL than at the look before. Infinity: nothing is in a hurry.
+ */
+export function nextLookInMs(courses: Courses, awaited: readonly string[], writes: boolean): number {
+  const behind = awaited.flatMap((name) => ownValue(courses, name) ?? []).filter(({ isBehind }) => isBehind);
+  const isActive = awaited.length > 0 && writes;
+  return Math.min(isActive ? LOOK_MS : Infinity, ...behind.map(({ standsMs }) => closeLookInMs(standsMs)));
+}
+
+function closeLookInMs(standsMs: number): number {
+  const limitMs = [STANDSTILL_MS, LAST_STANDSTILL_MS].find((limit) => standsMs < limit);
+  if (limitMs === undefined) return Infinity;
+  if (standsMs === 0) return LOOK_MS;
+  return Math.max(SHORTEST_LOOK_MS, Math.min(CLOSE_LOOK_MS, limitMs - standsMs));
 }
 
 /** A standby that does not stream any more is forgotten: with a new stream it begins anew. */

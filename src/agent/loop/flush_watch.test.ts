@@ -35,3 +35,27 @@ test("a server that is no primary, or ends, has no standbys", () => {
   watch.look(postgres({ lastLookMs: 4000 }));
   expect(watch.standstills).toEqual({});
 });
+
+test("PostgreSQL is asked again soon, and once for each look, while the standby that commits wait for is behind", () => {
+  const watch = new FlushWatch();
+  const setting = { method: "FIRST", count: 1, names: ["b"] } as const;
+  const awaited = (at: number) => {
+    const { sync, ...view } = look(at, 900);
+    return { ...view, sync: { ...sync, setting } };
+  };
+  watch.look(look(0, 900));
+  expect([watch.dueMs, watch.isDue(1e9)]).toEqual([Infinity, false]);
+  watch.look(awaited(1));
+  expect([watch.dueMs, watch.isDue(1249), watch.isDue(1250), watch.dueMs]).toEqual([
+    1250,
+    false,
+    true,
+    Infinity,
+  ]);
+  watch.look(awaited(1));
+  expect(watch.dueMs).toBe(Infinity);
+  watch.look(awaited(1.25));
+  expect(watch.dueMs).toBe(1500);
+  watch.look(postgres({ ...STOPPED, lastLookMs: 2000 }));
+  expect(watch.dueMs).toBe(Infinity);
+});

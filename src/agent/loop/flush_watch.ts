@@ -3,7 +3,13 @@
  * ones (src/sync/standstill.ts). The rules are there.
  */
 import type { PostgresView } from "../../model/postgres_view.ts";
-import { afterLook, type Courses, type Standstill, STANDSTILL_MS } from "../../sync/standstill.ts";
+import {
+  afterLook,
+  type Courses,
+  nextLookInMs,
+  type Standstill,
+  STANDSTILL_MS,
+} from "../../sync/standstill.ts";
 
 /** A standstill of that standby begins, or ends, to be held against it. */
 export interface FlushNews {
@@ -14,6 +20,8 @@ export interface FlushNews {
 export class FlushWatch {
   #courses: Courses = {};
   #lookMs: number | null = null;
+  #walLsn = 0;
+  #dueMs = Infinity;
 
   /** Standbys without a standstill are left out. */
   get standstills(): { readonly [standby: string]: Standstill } {
@@ -24,13 +32,29 @@ export class FlushWatch {
     );
   }
 
+  /** When PostgreSQL is to be asked again; Infinity: its next regular look will do. */
+  get dueMs(): number {
+    return this.#dueMs;
+  }
+
+  /** True, once: it is to be asked now. */
+  isDue(nowMs: number): boolean {
+    if (nowMs < this.#dueMs) return false;
+    this.#dueMs = Infinity;
+    return true;
+  }
+
   /** A look at this member's PostgreSQL; the same one makes no difference. */
   look({ process, inRecovery, walLsn, lastLookMs, sync }: PostgresView): readonly FlushNews[] {
     const before = this.#courses;
     if (process === "none" || inRecovery !== false || walLsn === null || lastLookMs === null) {
       this.#courses = {};
+      this.#dueMs = Infinity;
     } else if (lastLookMs !== this.#lookMs) {
       this.#courses = afterLook(before, { flushed: sync.flushed, walLsn, atMs: lastLookMs });
+      const { names } = sync.setting;
+      this.#dueMs = lastLookMs + nextLookInMs(this.#courses, names, walLsn > this.#walLsn);
+      this.#walLsn = walLsn;
     }
     this.#lookMs = lastLookMs;
     const isHeld = (courses: Courses, name: string) =>

@@ -178,7 +178,7 @@ export class Member {
   // The loop. ----------------------------------------------------------------------------------------------
 
   #look(nowMs: number): number {
-    const { voter, tenancy, joining, failsafe, publisher, settling, options } = this.#rooms;
+    const { voter, tenancy, joining, failsafe, publisher, settling, flushWatch, options } = this.#rooms;
     const { name, clock, dcs, postgres, watchdog, wallMs } = options;
     joining.joinIfDue();
     this.#applyConfig();
@@ -200,6 +200,7 @@ export class Member {
       failsafeAtMs,
       this.#waitAtMs(nowMs),
       this.#syncWait.dueMs,
+      flushWatch.dueMs,
       joining.dueMs(nowMs),
       voter.leadAtMs(),
       nowMs + voter.dynamic.loopWaitS * 1000,
@@ -212,15 +213,16 @@ export class Member {
   #lookAtSync(nowMs: number): number {
     const { tenancy, syncPen, cutWatch, options: { dcs, postgres, broken } } = this.#rooms;
     const { lock, sync } = dcs.state;
-    this.#watchStandbys();
+    this.#watchStandbys(nowMs);
     const grantedHere = tenancy.tenure().kind === "holding" && tenancy.heldSinceMs > -Infinity;
     syncPen.look({ epoch: lock.epoch, revision: sync.revision, joined: tenancy.isJoined, grantedHere });
     return cutWatch.look(dcs.state, postgres, nowMs, broken?.has("sync-uncut"));
   }
 
-  #watchStandbys(): void {
+  #watchStandbys(nowMs: number): void {
     const { voter, flushWatch, options: { postgres, log } } = this.#rooms;
     const news = flushWatch.look(postgres.view());
+    if (flushWatch.isDue(nowMs)) postgres.refresh();
     if (voter.dynamic.synchronousMode === "off") return;
     for (const { standby, begins } of news) {
       if (!begins) log.info("standby_moves", `${standby} keeps up again, or streams anew`);

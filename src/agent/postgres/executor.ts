@@ -74,9 +74,10 @@ export class PostgresExecutor implements PostgresPort {
     this.#options = options;
     const { guard, clock, log } = options;
     this.#context = openContext({ ...options, memory: this.#memory, changed: () => this.#announce() });
-    const { postgresql, programs } = this.#context.parts;
+    const { postgresql: { dataDir }, programs } = this.#context.parts;
     this.#credentials = new CredentialWatch(this.#context);
-    this.#monitor = new PostgresMonitor(this.#context, () => this.#onTick());
+    const settle = () => this.#sync.settleIfOwed();
+    this.#monitor = new PostgresMonitor(this.#context, { tick: () => this.#onTick(), seen: settle });
     this.#slots = new PostgresSlots(
       this.#context,
       () => this.#background("settings for logical slots", this.#upkeep.syncedSlotsChanged()),
@@ -107,8 +108,8 @@ export class PostgresExecutor implements PostgresPort {
       timeline: () => this.#memory.server?.status?.timeline ?? this.#memory.found.control?.timeline ?? null,
       following: () => this.#memory.following,
     });
-    this.#directoryWatch = new DirectoryWatch(postgresql.dataDir, this.#monitor);
-    this.#othersServer = new OthersServer(postgresql.dataDir, guard);
+    this.#directoryWatch = new DirectoryWatch(dataDir, this.#monitor);
+    this.#othersServer = new OthersServer(dataDir, guard);
     log.info("postgresql_found", `PostgreSQL ${programs.versionText} in ${programs.directory}`);
     guard.onChange(() => this.#onGuard());
     this.#background("survey", this.#context.survey());
@@ -215,10 +216,7 @@ export class PostgresExecutor implements PostgresPort {
       case "checkpoint":
         return this.#background("checkpoint", this.#running.ending.checkpoint(new AbortController().signal));
       case "set-aside":
-        return this.#actions.beginQuiet(
-          "set-aside",
-          () => this.#joining.setAside(action),
-        );
+        return this.#actions.beginQuiet("set-aside", () => this.#joining.setAside(action));
       case "joined-history":
         return this.#actions.beginQuiet("joined-history", () => this.#joining.joined(action.founding));
       case "compare-history":
@@ -347,7 +345,6 @@ export class PostgresExecutor implements PostgresPort {
     this.#kept.catchUp();
     this.#running.checkpointIfOwed();
     this.#writes.proveIfOwed();
-    this.#sync.settleIfOwed();
     this.#background("credentials", this.#credentials.look());
     this.#lookAtDirectory();
     if (this.#actions.running === null) this.#background("lock file", this.#othersServer.look());
@@ -386,8 +383,10 @@ export class PostgresExecutor implements PostgresPort {
     this.#announcing = true;
     queueMicrotask(() => {
       this.#announcing = false;
-      const { lastLookMs: _look, ...view } = this.view();
-      const text = JSON.stringify(view);
+      const { lastLookMs, ...view } = this.view();
+      // A standby that flushes nothing, look after look, is news.
+      const isAwaiting = view.inRecovery === false && view.sync.setting.count > 0;
+      const text = JSON.stringify(isAwaiting ? { ...view, lastLookMs } : view);
       if (text === this.#shown) return;
       this.#shown = text;
       for (const handler of this.#handlers) handler();

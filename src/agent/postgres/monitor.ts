@@ -29,6 +29,13 @@ const CANNOT_CONNECT_NOW = "57P03";
 const END_SESSIONS = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity " +
   "WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()";
 
+export interface MonitorListener {
+  /** Before each look that is due by time alone. */
+  readonly tick: () => void;
+  /** The server has answered, and memory has what it said. */
+  readonly seen: () => void;
+}
+
 export class PostgresMonitor implements DirectoryListener {
   #connection: { readonly pid: number; readonly to: Connection } | null = null;
   readonly #turns = new WorkQueue();
@@ -44,11 +51,11 @@ export class PostgresMonitor implements DirectoryListener {
   #historyOf: number | null = null;
 
   readonly #context: PostgresContext;
-  readonly #onTick: () => void;
+  readonly #on: MonitorListener;
 
-  constructor(context: PostgresContext, onTick: () => void) {
+  constructor(context: PostgresContext, on: MonitorListener) {
     this.#context = context;
-    this.#onTick = onTick;
+    this.#on = on;
     const { log, clock } = context.parts;
     this.#limited = new LimitedLog(log, () => clock.now());
     this.#schedule();
@@ -123,7 +130,7 @@ export class PostgresMonitor implements DirectoryListener {
     const busy = memory.action !== null || (memory.server !== null && !memory.server.ready);
     this.#timer?.cancel();
     this.#timer = clock.after(busy ? BUSY_LOOK_MS : IDLE_LOOK_MS, () => {
-      this.#onTick();
+      this.#on.tick();
       this.refresh().finally(() => this.#schedule());
     });
   }
@@ -159,6 +166,7 @@ export class PostgresMonitor implements DirectoryListener {
         this.#limited.add("info", "postgres_answers", "PostgreSQL answers again");
       }
       memory.seen(status, clock.now(), syncTurn);
+      this.#on.seen();
       this.#noteWritesAlone();
       const timeline = memory.server?.status?.timeline ?? null;
       if (timeline !== null && timeline !== this.#historyOf) this.#readHistory(timeline);

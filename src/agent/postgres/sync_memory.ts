@@ -54,8 +54,8 @@ export class SyncMemory {
   }
 
   /**
-   * Others have set other standbys (ALTER SYSTEM), and the server may have gone by that, at least for a while.
-   * The agent's are written again, and what was acknowledged meanwhile counts as acknowledged by any of them.
+   * Others have set other standbys (ALTER SYSTEM), and the server may have gone by that for a while. They are
+   * written again, and what was acknowledged meanwhile counts as acknowledged by any of them.
    * The checkpointer may have had no commit wait.
    */
   setByOthers(names: string): void {
