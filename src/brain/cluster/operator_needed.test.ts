@@ -35,6 +35,24 @@ test("too few members that could prove to have acknowledged transactions are hea
   );
 });
 
+test("acknowledged transactions that only a member has which may not be promoted", () => {
+  const sync = { ...recordOf("a", "data-a", { b: "data-b", c: "data-c" }, 1), revision: 5 };
+  const free = records({ lock: lock(FREE), sync });
+  const cutAt = (name: string, lsn: number, nofailover = false, epoch = 3) =>
+    status(name, { dataToken: `data-${name}`, nofailover, cut: { epoch, timeline: 1, lsn } });
+  const text = operatorNeeded(free, [cutAt("b", 1000), cutAt("c", 1001, true)]);
+  expect(text).toContain("c alone is proven to have them, and may not be promoted (nofailover)");
+  expect(text).toContain("agent ctl failover --candidate b");
+  expect(operatorNeeded(free, [cutAt("b", 1001), cutAt("c", 1001, true)])).toBeNull();
+  expect(operatorNeeded(free, [cutAt("b", 1000), cutAt("c", 1001)])).toBeNull();
+  // Not all of them have been cut off yet.
+  expect(operatorNeeded(free, [cutAt("b", 1000, false, 2), cutAt("c", 1001, true)])).toBeNull();
+  expect(
+    operatorNeeded(free, [status("a", { dataToken: "data-a" }), cutAt("b", 1000), cutAt("c", 1001, true)]),
+  )
+    .toBeNull();
+});
+
 test("an unfenced epoch whose holder is silent is said with the command that ends it", () => {
   const unfenced = records({ lock: lock({ unfenced: true }) });
   expect(operatorNeeded(unfenced, heard("b", "c"))).toContain("agent ctl failover --candidate b");

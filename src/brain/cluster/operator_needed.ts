@@ -8,8 +8,9 @@ import { isSameMachine } from "../../model/life.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import { type DcsState, isInitialized, type LockRecord } from "../../model/records.ts";
 import { isPromised, isVoter } from "../../sync/record.ts";
+import { isElected, votesFor } from "../../sync/succession.ts";
 import { canTakeOver, ineligible, isLater } from "./candidate.ts";
-import { isHolderAgain, lacksProof } from "./sync_grounds.ts";
+import { asCut, isHolderAgain, lacksProof } from "./sync_grounds.ts";
 
 /** The wait, and the command that ends it; null: none. `heard`: the members that are heard of. */
 export function operatorNeeded(
@@ -62,13 +63,33 @@ function nobodyProves(
     !primaryDirectory && isVoter(sync, name, dataToken)
   );
   const leads = heard.some((one) => isHolderAgain(one, { dcs }));
-  if (sync.unknown !== true && (leads || able.length > sync.quorum)) return null;
   const candidates = heard.filter((one) => ineligible(one, { dcs, dynamic }, "any") === null);
   const latest = candidates.reduce<MemberStatus | null>((a, b) => a !== null && !isLater(b, a) ? a : b, null);
+  const command = `agent ctl failover --candidate ${latest?.name ?? "NAME"}`;
+  if (sync.unknown !== true && leads) return null;
+  if (sync.unknown !== true && able.length > sync.quorum) {
+    const names = provedByTagged(dcs, able);
+    return names === ""
+      ? null
+      : `acknowledged transactions of ${lock.lastHolder}: ${names} alone is proven to have them, ` +
+        "and may not be promoted (nofailover). Take the tag from its file and reload it. If the transactions that the " +
+        `others lack may be lost: ${command}`;
+  }
   return `${
     lacksProof({ dcs })
   }. Start the members that are missing. If their data is certainly lost, and acknowledged ` +
-    `transactions may be lost with it: agent ctl failover --candidate ${latest?.name ?? "NAME"}`;
+    `transactions may be lost with it: ${command}`;
+}
+
+/** The voters that could be chosen but for their tag; empty: there are none, or another one can be chosen. */
+function provedByTagged({ sync, lock }: DcsState, voters: readonly MemberStatus[]): string {
+  const cuts = voters.map(asCut);
+  const elected = voters.filter((one) =>
+    isElected(sync, one.name, votesFor(asCut(one), cuts, sync, lock.epoch))
+  );
+  return elected.every(({ nofailover }) => nofailover)
+    ? elected.map(({ name }) => name).sort().join(" and ")
+    : "";
 }
 
 /**

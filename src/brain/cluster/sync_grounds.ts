@@ -38,7 +38,7 @@ function hasAllOfCleanEnd(status: MemberStatus, view: Pick<SuccessorView, "dcs" 
   return isOfHistory && status.timeline === end.timeline && (positionOf(status) ?? 0) >= end.lsn;
 }
 
-function asCut({ name, dataToken, cut }: MemberStatus): CutMember {
+export function asCut({ name, dataToken, cut }: MemberStatus): CutMember {
   return { name, token: dataToken, cut };
 }
 
