@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView, SyncView } from "../model/postgres_view.ts";
 import { recordOf } from "../sync/record.ts";
-import { awaitAnybody, NO_SYNC, settingFor } from "../sync/setting.ts";
+import { awaitMissing, NO_SYNC, settingFor } from "../sync/setting.ts";
 import { keep } from "./keep/rules.ts";
 import { type SyncDuty, synchronous, syncNotReady } from "./sync.ts";
 import {
@@ -234,15 +234,15 @@ test("in strict mode the first client of a new cluster waits", () => {
       postgres: postgres({ process: "none", sync: sync({ setting: NO_SYNC }), ...own }),
       ...change,
     });
-  const anybody = awaitAnybody(true);
-  expect(synchronous(begun())).toEqual({ kind: "sync-setting", setting: anybody });
+  const missing = awaitMissing(true);
+  expect(synchronous(begun())).toEqual({ kind: "sync-setting", setting: missing });
   const others = [
     begun({ dynamic: QUORUM }),
     begun({ incarnation: 8 }),
     begun({ dynamic: { ...DYNAMIC, synchronousModeStrict: true } }),
     // One that is adopted serves its clients already.
     begun({}, { process: "running", writable: true }),
-    begun({}, { sync: sync({ setting: anybody }) }),
+    begun({}, { sync: sync({ setting: missing }) }),
   ];
   expect(others.map(synchronous)).toEqual(others.map(() => null));
 });

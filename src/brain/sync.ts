@@ -12,7 +12,7 @@ import { type Pickable, pickTarget } from "../sync/pick.ts";
 import type { Standstill } from "../sync/standstill.ts";
 import { nextStep, type SyncStep, type SyncTarget } from "../sync/plan.ts";
 import { ASYNCHRONOUS, isPromised, type Voters, votersOf } from "../sync/record.ts";
-import { awaitAnybody, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "../sync/setting.ts";
+import { awaitMissing, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "../sync/setting.ts";
 import { statusOf } from "./cluster/view.ts";
 import { type NodeView, ownBootstrap } from "./keep/view.ts";
 import { nameClashes } from "./name_clash.ts";
@@ -58,7 +58,7 @@ function settingOfFounder(view: NodeView): SyncDuty | null {
   const { synchronousMode, synchronousModeStrict, standbyCluster } = dynamic;
   const isStrict = synchronousMode !== "off" && synchronousModeStrict && standbyCluster === null;
   if (!isStrict || !ownBootstrap(view) || postgres.process !== "none") return null;
-  const setting = awaitAnybody(synchronousMode === "quorum");
+  const setting = awaitMissing(synchronousMode === "quorum");
   return isSameSetting(postgres.sync.setting, setting) ? null : { kind: "sync-setting", setting };
 }
 

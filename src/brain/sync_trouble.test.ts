@@ -1,7 +1,7 @@
 /** Why commits wait, as the holder of the lock says it. */
 import { expect, test } from "bun:test";
 import type { PostgresView, SyncView } from "../model/postgres_view.ts";
-import { awaitAnybody, NO_SYNC, settingFor } from "../sync/setting.ts";
+import { awaitMissing, NO_SYNC, settingFor } from "../sync/setting.ts";
 import type { NodeView } from "./keep/view.ts";
 import { syncSigns } from "./sync_trouble.ts";
 import { cluster } from "./testing.ts";
@@ -16,7 +16,7 @@ const primary = (
   server: Partial<PostgresView> = {},
 ) => syncPrimary(view, change, server, [standby("b")]);
 
-const ANYBODY = { setting: awaitAnybody(false), flushed: {} };
+const MISSING = { setting: awaitMissing(false), flushed: {} };
 const MANY = { setting: settingFor(["b", "c"], 2, false) };
 
 test.each<[string, NodeView, key: string, detail: string]>([
@@ -34,9 +34,9 @@ test.each<[string, NodeView, key: string, detail: string]>([
   ],
   [
     "strict mode without a standby",
-    primary(ANYBODY, { dynamic: { ...ON, synchronousModeStrict: true } }),
+    primary(MISSING, { dynamic: { ...ON, synchronousModeStrict: true } }),
     "standbys",
-    "commits wait for a standby, and none streams from here. synchronous_mode_strict is on: it ends when a standby",
+    "commits wait for a standby, and none that may be synchronous streams from here. synchronous_mode_strict is on: it ends when a standby",
   ],
   [
     "without a majority of raft nothing can be logged",

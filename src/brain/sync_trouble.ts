@@ -6,7 +6,7 @@ import { isInitialized } from "../model/records.ts";
 import { otherMembers, syncMisfits } from "../model/sync_fit.ts";
 import { MAX_SYNC_DETAIL, type SyncTroubleKind } from "../model/sync_trouble.ts";
 import { isPromised } from "../sync/record.ts";
-import { takesAnybody } from "../sync/setting.ts";
+import { isMissing, takesAnybody } from "../sync/setting.ts";
 import type { NodeView } from "./keep/view.ts";
 import { nameClashes } from "./name_clash.ts";
 import { syncStep } from "./sync.ts";
@@ -72,7 +72,9 @@ function standbysLacking({ postgres: { sync: { setting, loaded, flushed } } }: N
     takesAnybody(setting) || setting.names.includes(name)
   ).sort();
   if (streaming.length >= setting.count) return null;
-  if (takesAnybody(setting)) return "commits wait for a standby, and none streams from here";
+  if (isMissing(setting) || takesAnybody(setting)) {
+    return "commits wait for a standby, and none that may be synchronous streams from here";
+  }
   const who = streaming.length === 0 ? "none of them streams" : `only ${streaming.join(", ")} streams`;
   return `commits wait for ${setting.count} of ${setting.names.join(", ")}, and ${who} from here`;
 }
@@ -88,7 +90,7 @@ function whatEndsIt(view: NodeView, isLacking: boolean): string {
   if (raftLostForMs > 0) {
     return "Without a majority of the cluster no standby can be left out: it ends when a majority is back";
   }
-  if (isLacking && dynamic.synchronousModeStrict && takesAnybody(view.postgres.sync.setting)) {
+  if (isLacking && dynamic.synchronousModeStrict && isMissing(view.postgres.sync.setting)) {
     return "synchronous_mode_strict is on: it ends when a standby streams";
   }
   const step = syncStep(view);

@@ -1,4 +1,4 @@
-/** Builders for the tests of synchronous replication: primary a of standbys b and c, from which each case departs. */
+/** Builders for the tests of synchronous replication: primary a of b and c, from which each case departs. */
 import type { MemberStatus } from "../model/member_status.ts";
 import type { PostgresView, SyncView } from "../model/postgres_view.ts";
 import { recordOf } from "../sync/record.ts";

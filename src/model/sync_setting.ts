@@ -8,3 +8,9 @@ export interface SyncSetting {
 }
 
 export const NO_SYNC: SyncSetting = { method: "FIRST", count: 0, names: [] };
+
+/**
+ * Stands for a standby that is not there, in strict mode: commits wait, and nobody may acknowledge them. No
+ * member has this name, which is Patroni's.
+ */
+export const MISSING_STANDBY = "__patroni_strict_sync_replica_placeholder__";

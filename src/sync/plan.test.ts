@@ -3,7 +3,7 @@ import { Prng } from "../../raft/sim/mod.ts";
 import type { SyncRecord } from "../model/records.ts";
 import { nextStep, type PlanView, type SyncTarget } from "./plan.ts";
 import { ASYNCHRONOUS, covers, isSound, recordOf, votersOf } from "./record.ts";
-import { awaitAnybody, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "./setting.ts";
+import { awaitMissing, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "./setting.ts";
 
 const voters = (...names: string[]) => Object.fromEntries(names.map((name) => [name, `data-${name}`]));
 const record = (names: string, quorum: number) => recordOf("p", "data-p", voters(...names), quorum);
@@ -77,10 +77,10 @@ const CASES: readonly [string, Partial<PlanView>, unknown][] = [
   ["no standby is left: the record says so first", { target: target("", 0) }, logs("", 0)],
   ["then nobody is waited for", { record: record("", 0), target: target("", 0) }, sets(NO_SYNC)],
   [
-    "strict: anybody is waited for",
+    "strict: a standby that is missing is waited for",
     { record: record("", 0), target: target("", 0, { strict: true }) },
     sets(
-      awaitAnybody(true),
+      awaitMissing(true),
     ),
   ],
   ["the promise begins when a standby has flushed all", {

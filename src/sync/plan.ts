@@ -14,7 +14,7 @@ import {
   type Voters,
   votersOf,
 } from "./record.ts";
-import { awaitAnybody, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "./setting.ts";
+import { awaitMissing, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "./setting.ts";
 
 /** null: replication is to be asynchronous. */
 export type SyncTarget =
@@ -108,7 +108,7 @@ const wait = (why: string): SyncStep => ({ kind: "wait", why });
 
 function goalSetting({ standbys, count, quorum, strict }: NonNullable<SyncTarget>): SyncSetting {
   const names = Object.keys(standbys);
-  if (names.length === 0) return strict ? awaitAnybody(quorum) : NO_SYNC;
+  if (names.length === 0) return strict ? awaitMissing(quorum) : NO_SYNC;
   return settingFor(names, Math.min(count, names.length), quorum);
 }
 

@@ -3,7 +3,7 @@
  * Written as Patroni writes it, and read by PostgreSQL's grammar (syncrep_gram.y, syncrep_scanner.l).
  */
 
-import { NO_SYNC, type SyncSetting } from "../model/sync_setting.ts";
+import { MISSING_STANDBY, NO_SYNC, type SyncSetting } from "../model/sync_setting.ts";
 
 export { NO_SYNC, type SyncSetting } from "../model/sync_setting.ts";
 
@@ -14,9 +14,18 @@ export function takesAnybody({ names }: SyncSetting): boolean {
   return names.includes(ANYBODY);
 }
 
-/** `quorum`: the words of quorum mode. Strict mode without a standby waits for whichever one comes. */
-export function awaitAnybody(quorum: boolean): SyncSetting {
-  return { method: quorum ? "ANY" : "FIRST", count: 1, names: [ANYBODY] };
+/**
+ * `quorum`: the words of quorum mode. Strict mode without a standby waits until one is there and named. With
+ * `*` anybody could acknowledge meanwhile, as pg_receivewal or another cluster's standby, and no member would
+ * have what was acknowledged.
+ */
+export function awaitMissing(quorum: boolean): SyncSetting {
+  return { method: quorum ? "ANY" : "FIRST", count: 1, names: [MISSING_STANDBY] };
+}
+
+/** Nobody can acknowledge. */
+export function isMissing({ names }: SyncSetting): boolean {
+  return names.length === 1 && names[0] === MISSING_STANDBY;
 }
 
 /** Names in the order of their code points, so that a set has one spelling. */
