@@ -12,9 +12,11 @@ import { RaftCertificates } from "./raft_certificates.ts";
 import { binary, user } from "../e2e/environment.ts";
 import { hasNamespaces, Network } from "../e2e/network.ts";
 import { BUSY_DCS, measureBusySwitchover } from "./busy_switchover.ts";
+import { FIRST_COMMITS_DCS, measureFirstCommits } from "./first_commits.ts";
 import { measureFencing, TTL_MS } from "./fencing.ts";
 import { measureFloods } from "./flood.ts";
 import { FREEZE_DCS, measureFreezes } from "./freeze.ts";
+import { HUNG_STANDBY, HUNG_STANDBY_DCS } from "./hung_standby.ts";
 import { measureIdentity } from "./identity.ts";
 import { measureIdle } from "./idle.ts";
 import { measureLoad } from "./load.ts";
@@ -49,6 +51,8 @@ const LONG_GROUPS = [
   "stop",
   "logical-subscriber",
   "busy-switchover",
+  "first-commits",
+  "hung-standby",
 ];
 
 const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
@@ -73,6 +77,9 @@ const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
                                 switchover with 20 writing and 100 idle clients and 1 GB of buffers dirty
   --only logical-subscriber --reps 100
                                 rows at a logical subscriber over failovers
+  --only first-commits --reps 20
+                                the first commits of new primaries, in synchronous mode
+  --only hung-standby --reps 10 writes while the synchronous standby streams and flushes nothing
   --only flood                  what strangers can do to the REST and raft ports, and a mad member
       --seconds 10 --fault TEXT`;
 
@@ -250,6 +257,16 @@ async function main(): Promise<void> {
   if (wanted("busy-switchover")) {
     await withCluster({ ...BUSY_DCS, ...given }, async (cluster) => {
       found.push(await measureBusySwitchover(cluster, cluster.startClient(), reps, say));
+    });
+  }
+  if (wanted("first-commits")) {
+    await withCluster({ ...FIRST_COMMITS_DCS, ...given }, async (cluster) => {
+      found.push(...await measureFirstCommits(cluster, reps, say));
+    });
+  }
+  if (wanted("hung-standby")) {
+    await withCluster({ ...HUNG_STANDBY_DCS, ...given }, async (cluster) => {
+      found.push(await measureOutage(cluster, cluster.startClient(), HUNG_STANDBY, reps, say));
     });
   }
   if (wanted("load")) {
