@@ -15,7 +15,7 @@ SELECT pg_is_in_recovery() AS in_recovery,
   pg_last_xact_replay_timestamp() AS replayed_at,
   CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END AS replay_paused,
   activity.receiver_pid, receiver.status AS receiver_status, receiver.received_tli AS received_timeline,
-  checkpoint.timeline_id AS checkpoint_timeline,
+  checkpoint.timeline_id AS checkpoint_timeline, checkpoint.checkpoint_lsn,
   recovery.min_recovery_end_timeline AS recovery_timeline,
   current_setting('restore_command') AS restore_command,
   current_setting('synchronous_standby_names') AS sync_names,
@@ -56,6 +56,8 @@ export interface ServerStatus {
    * promotion.
    */
   readonly checkpointTimeline: number | null;
+  /** Where the latest checkpoint is that the control file has. */
+  readonly checkpointLsn?: Lsn | null;
   readonly startedAt: string | null;
   readonly serverVersion: number | null;
   readonly systemId: string | null;
@@ -98,6 +100,7 @@ export function parseStatus(row: Row): ServerStatus {
       ? "in archive recovery"
       : null,
     checkpointTimeline: number("checkpoint_timeline"),
+    checkpointLsn: lsn("checkpoint_lsn"),
     startedAt: timestamp(row.started_at),
     serverVersion: number("server_version"),
     systemId: row.system_id ?? null,

@@ -21,7 +21,8 @@ import type { ConfigFiles } from "../../postgres/config_files.ts";
 import type { ConfigInForce } from "../../postgres/config_in_force.ts";
 import type { ControlFile } from "../../postgres/control_file.ts";
 import { markNewData } from "../../postgres/data_id.ts";
-import { readDataDirectory } from "../../postgres/data_directory.ts";
+import { type FoundDirectory, readDataDirectory } from "../../postgres/data_directory.ts";
+import { type DataMark, isPutBack, type SeenData } from "../../postgres/data_mark.ts";
 import type { LocalServer } from "../../postgres/local_server.ts";
 import type { PgpassFile } from "../../postgres/pgpass.ts";
 import type { Programs } from "../../postgres/programs.ts";
@@ -54,6 +55,7 @@ export interface ContextParts {
   readonly log: Log;
   readonly marker: UnfinishedMarker;
   readonly tries: BootstrapTries;
+  readonly mark: DataMark;
   readonly pgpass: PgpassFile;
   readonly callbacks: Callbacks;
   readonly hooks: Hooks;
@@ -113,10 +115,9 @@ export class PostgresContext {
       const { memory } = parts;
       const look = () =>
         readDataDirectory(parts.programs, this.dataDir, parts.marker, parts.files.isManaged());
+      const { seen } = parts.mark;
       let found = await look();
-      const { directory } = found;
-      // A directory from before data had names.
-      if (directory.kind === "valid" && !directory.unmanaged && directory.dataId === undefined) {
+      if (this.#needsName(found, seen)) {
         await markNewData(this.dataDir);
         found = await look();
       }
@@ -129,6 +130,23 @@ export class PostgresContext {
       memory.surveyedMs = parts.clock.now();
       parts.changed();
     });
+  }
+
+  /** A directory from before data had names, or with the name of data that it holds no more. */
+  #needsName(found: FoundDirectory, seen: SeenData | null): boolean {
+    const { directory } = found;
+    if (directory.kind !== "valid" || directory.unmanaged) return false;
+    if (!isPutBack(found, seen, this.dataDir)) return directory.dataId === undefined;
+    this.warn(
+      `${this.dataDir} holds less than it did: its last checkpoint was at ${
+        formatLsn(seen!.checkpointLsn)
+      }, and is at ` +
+        `${
+          formatLsn(directory.control.checkpointLsn)
+        }. Somebody has put a backup in its place. It does not count as the ` +
+        "data that this member had",
+    );
+    return true;
   }
 
   /** Like survey, unless that was done just now. */

@@ -3,6 +3,7 @@
  * runs. At most one look is under way; one that takes longer than its limit has failed and its connection is
  * dropped.
  */
+import type { Lsn } from "../../model/lsn.ts";
 import type { Displaced } from "../../model/postgres_view.ts";
 import type { Timer } from "../../../raft/mod.ts";
 import { isUndeclared } from "../../model/guard_view.ts";
@@ -167,6 +168,7 @@ export class PostgresMonitor implements DirectoryListener {
       }
       memory.seen(status, clock.now(), syncTurn);
       this.#on.seen();
+      this.#noteData(status.checkpointLsn ?? null);
       this.#noteWritesAlone();
       const timeline = memory.server?.status?.timeline ?? null;
       if (timeline !== null && timeline !== this.#historyOf) this.#readHistory(timeline);
@@ -174,6 +176,16 @@ export class PostgresMonitor implements DirectoryListener {
       this.#failed(pid, error);
     }
     changed();
+  }
+
+  /** An earlier checkpoint in this data tells later that a backup was put in its place. */
+  #noteData(checkpointLsn: Lsn | null): void {
+    const { mark, memory: { found: { directory }, displaced } } = this.#context.parts;
+    if (checkpointLsn === null || directory.kind !== "valid" || displaced !== null) return;
+    if (directory.dataId === undefined) return;
+    mark.note({ dataId: directory.dataId, checkpointLsn }).catch((error: unknown) =>
+      this.#limited.add("warning", "data_mark", `the last checkpoint cannot be noted: ${errorText(error)}`)
+    );
   }
 
   /**

@@ -9,6 +9,7 @@ import { Hooks } from "../../postgres/hooks.ts";
 import { ConfigFiles } from "../../postgres/config_files.ts";
 import { ConfigInForce } from "../../postgres/config_in_force.ts";
 import { join } from "../../postgres/disk.ts";
+import { DataMark } from "../../postgres/data_mark.ts";
 import { LocalServer } from "../../postgres/local_server.ts";
 import { PgpassFile } from "../../postgres/pgpass.ts";
 import { findPrograms } from "../../postgres/programs.ts";
@@ -65,6 +66,7 @@ export function openContext(options: ContextOptions): PostgresContext {
     log,
     marker: new UnfinishedMarker(postgresql.dataDir, ownDir),
     tries: new BootstrapTries(ownDir),
+    mark: new DataMark(ownDir),
     pgpass: new PgpassFile(
       postgresql.pgpass,
       () => [config.postgresql.replication, config.postgresql.rewind],
