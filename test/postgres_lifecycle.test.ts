@@ -3,11 +3,62 @@ import { expect, test } from "bun:test";
 import { readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
-import { LIMIT_MS, STORY_MS, whyNoPostgres, withSite } from "./postgres/site.ts";
+import { StubCluster } from "../cli/ctl/testing.ts";
+import { LIMIT_MS, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
 
 const reason = whyNoPostgres();
 if (reason !== null) console.warn(`skipped: ${reason}`);
 const story = test.skipIf(reason !== null);
+
+const EVERY_KIND = `SELECT date '2026-11-28' AS day, timestamptz '2026-11-28 12:00:00.123456+00' AS at,
+  interval '1 day 02:03' AS span, '{"a": 12345678901234567890}'::jsonb AS doc, '\\x0102'::bytea AS raw,
+  1.50::numeric AS price, 9223372036854775807 AS large, true AS yes, NULL AS none, E'two\nlines' AS text,
+  ARRAY[date '2026-11-28'] AS days, point(1, 2) AS place, 7 AS small`;
+const OWN_TEXT = [
+  "2026-11-28",
+  "2026-11-28 12:00:00.123456+00",
+  "1 day 02:03:00",
+  '{"a": 12345678901234567890}',
+];
+const OWN_TEXT_GOES_ON = [
+  "\\x0102",
+  "1.50",
+  "9223372036854775807",
+  "t",
+  "None",
+  "two\\nlines",
+  "{2026-11-28}",
+];
+
+/** `agent ctl query` shows every value as the server writes it, a record a line. */
+async function queryShowsOwnText({ port, config }: TestMember): Promise<void> {
+  const cluster = new StubCluster();
+  try {
+    cluster.port.changeMember("node1", { connUrl: `postgres://127.0.0.1:${port}/postgres` });
+    const { username, password } = config.postgresql!.superuser;
+    const query = (...words: string[]) =>
+      cluster.ctl([
+        "query",
+        "-U",
+        username!,
+        "--password",
+        "-c",
+        `SET timezone = UTC; ${EVERY_KIND}`,
+        ...words,
+      ], [
+        password!,
+      ]);
+    const { out } = await query();
+    expect(out.replace("Password: ", "").split("\n")).toEqual([
+      "day\tat\tspan\tdoc\traw\tprice\tlarge\tyes\tnone\ttext\tdays\tplace\tsmall",
+      [...OWN_TEXT, ...OWN_TEXT_GOES_ON, "(1,2)", "7"].join("\t"),
+    ]);
+    const [row] = JSON.parse((await query("--format", "json")).out.replace("Password: ", ""));
+    expect(row).toMatchObject({ day: "2026-11-28", yes: true, none: null, text: "two\nlines", small: 7 });
+  } finally {
+    await cluster.stop();
+  }
+}
 
 story(
   "an empty directory becomes a primary with roles, and stays half-written until it is sealed",
@@ -46,6 +97,7 @@ story(
       expect(command).toContain("--cluster_name=test");
       expect(command).toContain("--wal_level=replica");
       expect(command.join(" ")).not.toContain("secret");
+      await queryShowsOwnText(member);
     }),
   STORY_MS,
 );

@@ -13,7 +13,10 @@ import {
 } from "../../src/api/client.ts";
 import { CtlError } from "./errors.ts";
 import { type Answer, firstAnswer } from "./first_answer.ts";
+import type { Io } from "./io.ts";
+import { type Log, logOf } from "./log.ts";
 import type { Settings } from "./settings.ts";
+import { staleText } from "./stale.ts";
 
 /** Longer than any operation whose answer comes at its end. */
 const OPERATION_TIMEOUT_MS = 3_600_000;
@@ -23,11 +26,20 @@ export class ClusterAccess {
   #bases: readonly string[];
 
   readonly #settings: Settings;
+  #io: Io;
+  readonly #log: Log;
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, io: Io) {
     this.#settings = settings;
+    this.#io = io;
+    this.#log = logOf({ environment: io.environment, err: (line) => this.#io.err(line) });
     this.#client = new ApiClient(settings.client);
     this.#bases = settings.bases;
+  }
+
+  /** From now on its warnings go there: into the picture that is being made. */
+  speakTo(io: Io): void {
+    this.#io = io;
   }
 
   /** Where the configuration says that the raft log of this host lies; null: it does not. */
@@ -36,21 +48,22 @@ export class ClusterAccess {
   }
 
   /**
-   * The cluster now. `name`: as it was named on the command line. Throws CtlError when nobody answers for it.
+   * The cluster now. `name`: as it was named on the command line. An answer without contact to a majority is
+   * told on standard error, unless `showsAge` says that the caller shows it. Throws NobodyAnswers.
    */
-  async look(name: string | null = null): Promise<ClusterJson> {
+  async look(name: string | null = null, { showsAge = false } = {}): Promise<ClusterJson> {
     const scope = name ?? this.#settings.scope;
     const { answer, failures } = await firstAnswer(this.#bases, (base) => this.#ask(base, scope));
     if (answer === null || answer.kind === "none") {
-      throw new CtlError(
-        `No member of the cluster answers:\n${failures.map((line) => `  ${line}`).join("\n")}`,
-      );
+      throw new NobodyAnswers(failures);
     }
     const { base, cluster } = answer.value;
     const others = [...cluster.members, ...cluster.agent?.unreachable ?? []].map((member) =>
       originOf(member.api_url)
     );
     this.#bases = [...new Set([base, ...others.filter((other) => other !== null), ...this.#bases])];
+    const stale = staleText(cluster);
+    if (stale !== null && !showsAge) this.#io.err(`Warning: a stale answer: ${stale}`);
     return cluster;
   }
 
@@ -58,7 +71,7 @@ export class ClusterAccess {
     base: string,
     scope: string | null,
   ): Promise<Answer<{ base: string; cluster: ClusterJson }>> {
-    const reply = await this.#client.request(base, "GET", "/cluster");
+    const reply = await this.#request(base, "GET", "/cluster");
     if (!reply.ok) return { kind: "none", why: reply.error };
     if (reply.status !== 200) return { kind: "none", why: `no agent: answered ${reply.status}` };
     const parsed = parseAnswer(reply.text, CLUSTER);
@@ -75,14 +88,12 @@ export class ClusterAccess {
     const { answer, failures } = await firstAnswer(
       this.#bases,
       async (base): Promise<Answer<Reply & { ok: true }>> => {
-        const reply = await this.#client.request(base, "GET", path);
+        const reply = await this.#request(base, "GET", path);
         return reply.ok ? { kind: "good", value: reply } : { kind: "none", why: reply.error };
       },
     );
     if (answer?.kind === "good") return answer.value;
-    throw new CtlError(
-      `No member of the cluster answers:\n${failures.map((line) => `  ${line}`).join("\n")}`,
-    );
+    throw new NobodyAnswers(failures);
   }
 
   /** Sends a request to this very member. */
@@ -92,10 +103,20 @@ export class ClusterAccess {
     path: string,
     request: RequestOptions = {},
   ) {
-    return await this.#client.request(member.api_url, method, path, {
+    return await this.#request(member.api_url, method, path, {
       timeoutMs: OPERATION_TIMEOUT_MS,
       ...request,
     });
+  }
+
+  async #request(base: string, method: string, path: string, request: RequestOptions = {}): Promise<Reply> {
+    const startedMs = performance.now();
+    const reply = await this.#client.request(base, method, path, request);
+    const tookMs = Math.round(performance.now() - startedMs);
+    const what = `${method} ${new URL(path, base).href}`;
+    if (reply.ok) this.#log("DEBUG", `${what}: ${reply.status} in ${tookMs} ms`);
+    else this.#log("INFO", `${what}: ${reply.error}`);
+    return reply;
   }
 
   /**
@@ -110,7 +131,7 @@ export class ClusterAccess {
   ): Promise<Reply> {
     let last: Reply = { ok: false, error: "there is no member to ask" };
     for (const member of members) {
-      const alive = await this.#client.request(member.api_url, "GET", "/liveness");
+      const alive = await this.#request(member.api_url, "GET", "/liveness");
       if (!alive.ok) {
         last = alive;
         continue;
@@ -118,6 +139,13 @@ export class ClusterAccess {
       return await this.ofMember(member, method, path, request);
     }
     return last;
+  }
+}
+
+/** Nobody who was asked is a member that answers. */
+export class NobodyAnswers extends CtlError {
+  constructor(failures: readonly string[]) {
+    super(`No member of the cluster answers:\n${failures.map((line) => `  ${line}`).join("\n")}`);
   }
 }
 

@@ -3,7 +3,7 @@ import type { ClusterJson } from "../../src/api/client.ts";
 import type { Context } from "./command.ts";
 import { CtlError } from "./errors.ts";
 import { leaderFirst, leaderOf, onlyClusterName } from "./members.ts";
-import { printMembers } from "./members_table.ts";
+import { printMembers, SHOWS_AGE } from "./members_table.ts";
 import { confirm, prompt } from "./prompt.ts";
 import { nextHour, parseScheduled, timestamp } from "./time.ts";
 
@@ -16,7 +16,7 @@ interface Plan {
 export async function changeLeader(context: Context, action: "switchover" | "failover"): Promise<number> {
   const { io, cluster: access } = context;
   const name = onlyClusterName(context);
-  const cluster = await access.look(name);
+  const cluster = await access.look(name, SHOWS_AGE);
   io.out("Current cluster topology");
   printMembers(io, cluster, { format: "pretty", extended: false });
 
@@ -38,7 +38,7 @@ export async function changeLeader(context: Context, action: "switchover" | "fai
     return 1;
   }
   io.out(`${timestamp(5)} ${reply.text}`);
-  printMembers(io, await access.look(name), { format: "pretty", extended: false });
+  printMembers(io, await access.look(name, SHOWS_AGE), { format: "pretty", extended: false });
   return 0;
 }
 

@@ -4,7 +4,7 @@ import type { JsonObject } from "../../src/model/json.ts";
 import { type Command, type Context, FORCE } from "./command.ts";
 import { CtlError, UsageError } from "./errors.ts";
 import { leaderOf, onlyClusterName } from "./members.ts";
-import { printMembers } from "./members_table.ts";
+import { printMembers, SHOWS_AGE } from "./members_table.ts";
 import { confirm } from "./prompt.ts";
 import { timestamp } from "./time.ts";
 
@@ -69,7 +69,7 @@ async function changeRole(context: Context, source: JsonObject | null): Promise<
   const { io, arguments: given, cluster: access } = context;
   const name = onlyClusterName(context);
   const verb = source === null ? "promot" : "demot";
-  const cluster = await access.look(name);
+  const cluster = await access.look(name, SHOWS_AGE);
   const leader = leaderOf(cluster);
   if (leader === null) throw new CtlError(`Cluster has no leader, ${verb}ion is not possible`);
   if (leader.role === (source === null ? "leader" : "standby_leader")) {
@@ -99,7 +99,7 @@ async function changeRole(context: Context, source: JsonObject | null): Promise<
     return 1;
   }
   io.out(`${timestamp(5)} cluster is successfully ${verb}ed`);
-  printMembers(io, await access.look(name), { format: "pretty", extended: false });
+  printMembers(io, await access.look(name, SHOWS_AGE), { format: "pretty", extended: false });
   return 0;
 }
 

@@ -41,11 +41,11 @@ export const events: Command = {
 };
 
 async function run(context: Context): Promise<number> {
-  const { io, arguments: given, cluster } = context;
+  const { arguments: given, cluster } = context;
   const name = onlyClusterName(context);
   const format = (given.value("format") ?? "pretty") as Format;
   const path = pathFor(given);
-  return await watching(context, async () => {
+  return await watching(context, async ({ io }) => {
     await cluster.look(name);
     const reply = await cluster.get(path);
     if (reply.status === 503) {

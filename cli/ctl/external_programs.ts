@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { type Colour, coloured, showsColours } from "./colour.ts";
 import { CtlError } from "./errors.ts";
 import type { Io } from "./io.ts";
 
@@ -24,7 +25,7 @@ export function edit(io: Io, text: string, clusterName: string): string {
   }
 }
 
-/** Shows lines through the pager when they go to a terminal, else as they are. */
+/** Shows a difference through the pager when it goes to a terminal, else as it is. */
 export function page(io: Io, lines: readonly string[]): void {
   const pager = io.isTerminal ? firstInPath(io, [io.environment.PAGER ?? "", "less", "more"]) : null;
   if (pager === null) {
@@ -32,14 +33,20 @@ export function page(io: Io, lines: readonly string[]): void {
     return;
   }
   const args = basename(pager) === "less" ? ["-F", "-R", "-X"] : [];
-  const input = `${lines.map(coloured).join("\n")}\n`;
+  const painted = showsColours(io)
+    ? lines.map((line) => {
+      const colour = colourOf(line);
+      return colour === null ? line : coloured(line, colour);
+    })
+    : lines;
+  const input = `${painted.join("\n")}\n`;
   spawnSync(pager, args, { input, stdio: ["pipe", "inherit", "inherit"] });
 }
 
-function coloured(line: string): string {
-  if (line.startsWith("+")) return `\x1b[32m${line}\x1b[0m`;
-  if (line.startsWith("-")) return `\x1b[31m${line}\x1b[0m`;
-  return line.startsWith("@@") ? `\x1b[36m${line}\x1b[0m` : line;
+function colourOf(line: string): Colour | null {
+  if (line.startsWith("+")) return "added";
+  if (line.startsWith("-")) return "removed";
+  return line.startsWith("@@") ? "place" : null;
 }
 
 function firstInPath({ environment }: Io, names: readonly string[]): string | null {

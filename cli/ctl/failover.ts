@@ -7,7 +7,22 @@ export const failover: Command = {
   description:
     "Makes the candidate the primary, also when there is no leader, and also when it is asynchronous:\n" +
     "what it has not received is then lost. While the leader is well, use switchover.",
-  options: [{ names: ["candidate"], value: "NAME", help: "The name of the candidate" }, FORCE],
+  options: [
+    { names: ["candidate"], value: "NAME", help: "The name of the candidate" },
+    {
+      names: ["leader", "primary", "master"],
+      value: "NAME",
+      help: "The name of the current leader: makes it a switchover. Deprecated, use switchover",
+    },
+    FORCE,
+  ],
   examples: ["agent ctl failover --candidate node2", "agent ctl failover --candidate node2 --force"],
-  run: (context) => changeLeader(context, "failover"),
+  run(context) {
+    if (context.arguments.value("leader") === null) return changeLeader(context, "failover");
+    context.io.err(
+      "Warning: supplying a leader name using this command is deprecated, change your scripts to use " +
+        "`switchover` instead. Executing switchover!",
+    );
+    return changeLeader(context, "switchover");
+  },
 };

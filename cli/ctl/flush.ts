@@ -2,6 +2,7 @@
 import { type Command, type Context, FORCE, ROLE } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { leaderFirst, selectMembers } from "./members.ts";
+import { SHOWS_AGE } from "./members_table.ts";
 
 export const flush: Command = {
   usage: "[CLUSTER_NAME] [MEMBER_NAMES]... [restart|switchover]",
@@ -21,7 +22,7 @@ async function run(context: Context): Promise<number> {
 
 async function flushRestarts(context: Context, words: readonly string[]): Promise<number> {
   const { io, arguments: given, cluster: access } = context;
-  const cluster = await access.look();
+  const cluster = await access.look(null, SHOWS_AGE);
   const role = given.value("role") ?? "any";
   const selection = { role, force: given.flag("force"), action: "flush", confirm: true };
   let failed = false;

@@ -7,13 +7,15 @@ export const GROUP_OPTIONS: readonly OptionSpec[] = [
     names: ["config-file"],
     short: "c",
     value: "FILE",
-    help: "YAML of a member, or one with scope, raft.partner_addrs and restapi.connect_address",
+    help:
+      "YAML of a member, or one with scope, raft.partner_addrs and restapi.connect_address (environment: PATRONICTL_CONFIG_FILE)",
   },
   {
     names: ["dcs-url", "dcs"],
     short: "d",
     value: "ADDRESS",
-    help: "host:port of a member's REST API to ask first",
+    help:
+      "host:port of a member's REST API to ask first, or several with commas between (environment: DCS_URL)",
   },
   { names: ["insecure"], short: "k", help: "Allow connections to SSL sites without certs" },
   { names: ["group"], value: "NUMBER", hidden: true, help: "Accepted and ignored" },
@@ -44,6 +46,7 @@ export function groupHelp(): string {
     "  agent ctl edit-config -p work_mem=16MB",
     "",
     "Without -c: PATRONICTL_CONFIG_FILE, then ~/.config/patroni/patronictl.yaml, then the agent on this host (port 8008).",
+    "Environment: DCS_URL as -d; LOGLEVEL=DEBUG tells every request; NO_COLOR turns colours off.",
     "`agent ctl COMMAND --help` explains a command.",
   ].join("\n");
 }

@@ -1,6 +1,7 @@
 /** `agent ctl list`: the members of the cluster. */
 import { type Command, type Context, FORMAT, WATCH } from "./command.ts";
-import { printMembers } from "./members_table.ts";
+import { isForPeople } from "./members_cells.ts";
+import { parseColumns, printMembers } from "./members_table.ts";
 import type { Format } from "./output.ts";
 import { timestamp } from "./time.ts";
 import { watching } from "./watch.ts";
@@ -13,20 +14,34 @@ export const list: Command = {
     { names: ["extended"], short: "e", help: "Show some extra information" },
     { names: ["timestamp"], short: "t", help: "Print timestamp" },
     FORMAT,
+    {
+      names: ["columns"],
+      value: "NAMES",
+      help:
+        "Only these columns, with commas between (Member,State); `legacy`: those of patronictl before 4.1",
+    },
     ...WATCH,
   ],
-  examples: ["agent ctl list", "agent ctl list -e -W", "agent ctl -c /etc/agent/node1.yml list -f json"],
+  examples: [
+    "agent ctl list",
+    "agent ctl list -e -W",
+    "agent ctl -c /etc/agent/node1.yml list -f json",
+    "agent ctl list --columns Member,Role,State -f tsv",
+  ],
   run: (context) => showMembers(context, (context.arguments.value("format") ?? "pretty") as Format),
 };
 
 /** Shows the members; also for topology, which is a list in another order. */
 export async function showMembers(context: Context, format: Format): Promise<number> {
-  const { io, arguments: given, cluster } = context;
+  const { arguments: given, cluster } = context;
   const names = given.positionals.length > 0 ? given.positionals : [null];
-  return await watching(context, async () => {
+  const columns = parseColumns(given.value("columns"));
+  const extended = given.flag("extended");
+  return await watching(context, async ({ io }) => {
     if (given.flag("timestamp")) io.out(timestamp(0));
     for (const name of names) {
-      printMembers(io, await cluster.look(name), { format, extended: given.flag("extended"), quorum: true });
+      const found = await cluster.look(name, { showsAge: isForPeople(format) });
+      printMembers(io, found, { format, extended, columns, quorum: true });
     }
   });
 }

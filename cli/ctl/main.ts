@@ -36,7 +36,8 @@ export async function ctlCommand(words: readonly string[], io: Io): Promise<numb
       throw new UsageError(`Got unexpected extra argument (${own.positionals.slice(max).join(" ")})`);
     }
     checkVerb(own, command);
-    const cluster = new ClusterAccess(findSettings(groupOptions(group, own, command), io));
+    const settings = findSettings(groupOptions(group, own, command), io);
+    const cluster = new ClusterAccess(settings, io);
     return await command.run({ io, arguments: own, cluster });
   } catch (error) {
     if (error instanceof UsageError) return usageError(io, name, command, error);

@@ -6,7 +6,8 @@ import { type Column, table } from "./table.ts";
 import { yamlText } from "./yaml_text.ts";
 
 export type Format = "pretty" | "tsv" | "json" | "yaml" | "yml" | "topology";
-export type Cell = string | number | boolean | object;
+/** null: SQL's. */
+export type Cell = string | number | boolean | object | null;
 export type Row = { readonly [column: string]: Cell };
 
 export interface Listing {
@@ -27,7 +28,7 @@ export function printListing(io: Io, { columns, rows, right }: Listing, format: 
       return io.out(yamlText(rows.map((row) => pick(row, columns))).trimEnd());
     case "tsv":
       for (const line of [columns, ...rows.map((row) => columns.map((name) => cellText(row[name])))]) {
-        io.out(line.join("\t"));
+        io.out(line.map(tsvCell).join("\t"));
       }
       return;
     case "pretty":
@@ -47,8 +48,15 @@ function pick(row: Row, columns: readonly string[]): { [column: string]: Cell } 
   );
 }
 
+/** A record is one line: what would end it or its column is written as in PostgreSQL's COPY. */
+export function tsvCell(text: string): string {
+  return text.replace(/[\n\r\t]/g, (character) => TSV_ESCAPES[character]!);
+}
+
+const TSV_ESCAPES: { readonly [character: string]: string } = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
 function cellText(cell: Cell | undefined): string {
-  if (cell === undefined) return "";
+  if (cell === undefined || cell === null) return "";
   if (typeof cell === "boolean") return cell ? "True" : "False";
   return typeof cell === "object" ? jsonText(cell) : shownText(String(cell));
 }

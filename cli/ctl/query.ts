@@ -1,11 +1,14 @@
 /** `agent ctl query`: SQL on a member, without looking up first where it is. */
-import { type Command, type Context, FORMAT, ROLE, WATCH } from "./command.ts";
+import { type Arguments, type Command, type Context, FORMAT, ROLE, WATCH } from "./command.ts";
+import { shownText } from "../../src/model/plain_text.ts";
 import { memberToConnect } from "./dsn.ts";
-import { textOf } from "../../src/model/text_of.ts";
 import { CtlError } from "./errors.ts";
+import type { Io } from "./io.ts";
 import { readLocalFile } from "./local_file.ts";
 import { onlyClusterName } from "./members.ts";
-import { type Cell, type Format, printListing } from "./output.ts";
+import { type Format, printListing, tsvCell } from "./output.ts";
+import { jsonValue } from "./query_value.ts";
+import { table } from "./table.ts";
 import { timestamp } from "./time.ts";
 import { watching } from "./watch.ts";
 
@@ -14,7 +17,8 @@ export const query: Command = {
   description:
     "Runs SQL on the leader, or on a member of that name or role. User, password and database are taken from\n" +
     "the options, else from PGUSER, PGPASSWORD, PGDATABASE as psql takes them. An error is shown as a row, and the\n" +
-    "exit code is 1.",
+    "exit code is 1. Values are shown as PostgreSQL writes them, NULL as None. In tsv a record is one line: a line\n" +
+    "break in a value is written \\n, a tab \\t. In json and yaml numbers, booleans and json are such values.",
   options: [
     { names: ["command"], short: "c", value: "SQL", help: "The SQL commands to execute" },
     { names: ["file"], short: "f", value: "FILE", help: "Execute the SQL commands from this file" },
@@ -44,7 +48,7 @@ async function run(context: Context): Promise<number> {
   }
   const name = onlyClusterName(context);
   let failed = false;
-  const code = await watching(context, async () => {
+  const code = await watching(context, async ({ io: shown }) => {
     const member = memberToConnect(await context.cluster.look(name), given);
     const result = await execute({
       host: member.host,
@@ -53,7 +57,7 @@ async function run(context: Context): Promise<number> {
       password: password ?? undefined,
       database: given.value("dbname") ?? io.environment.PGDATABASE ?? "postgres",
     }, sql);
-    print(context, result);
+    print(shown, given, result);
     failed = result.columns === null;
   });
   return failed ? 1 : code;
@@ -71,8 +75,9 @@ function statements({ arguments: given }: Context): string {
 
 interface Result {
   /** null: the only row says what went wrong. */
-  readonly columns: readonly string[] | null;
-  readonly rows: readonly (readonly Cell[])[];
+  readonly columns: readonly { readonly name: string; readonly type: number }[] | null;
+  /** As the server wrote them; null: NULL. */
+  readonly rows: readonly (readonly (string | null)[])[];
 }
 
 interface Target {
@@ -83,16 +88,21 @@ interface Target {
   readonly database: string;
 }
 
+/** No value is converted: the conversions of `pg` lose part of the server's text, or shift it by a time zone. */
+const AS_WRITTEN = { getTypeParser: () => (text: string) => text };
+
 /** An error of the server is a row, as patronictl shows it, so that a watch goes on. */
 async function execute(target: Target, sql: string): Promise<Result> {
-  const { Client, types } = (await import("pg")).default;
+  const { Client } = (await import("pg")).default;
   const client = new Client({ ...target, connectionTimeoutMillis: 5000, application_name: "agent ctl" });
-  const readers = ((type: number) => readerOf(type, types.getTypeParser)) as typeof types.getTypeParser;
   try {
     await client.connect();
-    const results = await client.query({ text: sql, rowMode: "array", types: { getTypeParser: readers } });
+    const results = await client.query({ text: sql, rowMode: "array", types: AS_WRITTEN });
     const last = [results].flat().at(-1)!;
-    return { columns: last.fields.map(({ name }) => name), rows: last.rows.map((row) => row.map(cell)) };
+    return {
+      columns: last.fields.map(({ name, dataTypeID }) => ({ name, type: dataTypeID })),
+      rows: last.rows as (string | null)[][],
+    };
   } catch (error) {
     const { code, message } = error as Error & { code?: string };
     const needsPassword = code === undefined && target.password === undefined && message.startsWith("SASL");
@@ -105,40 +115,25 @@ async function execute(target: Target, sql: string): Promise<Result> {
   }
 }
 
-/**
- * Times, intervals, bytes and geometric types, and arrays of them: the conversion of `pg` loses part of the
- * server's text.
- */
-const AS_WRITTEN: ReadonlySet<number> = new Set(
-  [17, 600, 718, 1001, 1017, 1082, 1083, 1114, 1115, 1182, 1184, 1185, 1186, 1187, 1266],
-);
-
-/** How values of a type are read. `usual` is used for every type that loses nothing by it. */
-export function readerOf<Reader>(
-  type: number,
-  usual: (type: number) => Reader,
-): Reader | ((text: string) => string) {
-  return AS_WRITTEN.has(type) ? (text) => text : usual(type);
-}
-
-function cell(value: unknown): Cell {
-  if (value === null || value === undefined) return "None";
-  return typeof value === "number" || typeof value === "boolean" || typeof value === "object"
-    ? value
-    : String(value);
-}
-
-function print({ io, arguments: given }: Context, { columns, rows }: Result): void {
+function print(io: Io, given: Arguments, { columns, rows }: Result): void {
   const format = (given.value("format") ?? "tsv") as Format;
-  const delimiter = given.value("delimiter") ?? "\t";
   if (format === "tsv" || columns === null) {
-    for (const line of [...(columns === null ? [] : [columns]), ...rows]) {
-      io.out(line.map(textOf).join(delimiter));
+    const delimiter = given.value("delimiter") ?? "\t";
+    const names = columns === null ? [] : [columns.map(({ name }) => name)];
+    for (const line of [...names, ...rows]) {
+      io.out(line.map((value) => tsvCell(value ?? NULL)).join(delimiter));
     }
     return;
   }
+  if (format === "pretty") {
+    const titles = columns.map(({ name }) => ({ title: shownText(name), align: "left" }) as const);
+    return io.out(table("", titles, rows.map((row) => row.map((value) => shownText(value ?? NULL)))));
+  }
   const records = rows.map((row) =>
-    Object.fromEntries(columns.map((name, index) => [name, row[index] ?? ""]))
+    Object.fromEntries(columns.map(({ name, type }, index) => [name, jsonValue(type, row[index] ?? null)]))
   );
-  printListing(io, { columns, rows: records, right: [] }, format, "");
+  printListing(io, { columns: columns.map(({ name }) => name), rows: records, right: [] }, format, "");
 }
+
+/** As patronictl writes it. */
+const NULL = "None";

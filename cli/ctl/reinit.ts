@@ -3,6 +3,7 @@ import { type ClusterMemberJson, STATUS } from "../../src/api/client.ts";
 import type { ReinitializeStatus } from "../../src/model/reinitialize_status.ts";
 import { type Command, type Context, FORCE } from "./command.ts";
 import { selectMembers } from "./members.ts";
+import { SHOWS_AGE } from "./members_table.ts";
 import { confirm } from "./prompt.ts";
 import { answerJson } from "./answer_json.ts";
 
@@ -39,7 +40,7 @@ interface Started {
 async function run(context: Context): Promise<number> {
   const { arguments: given, cluster: access } = context;
   const force = given.flag("force");
-  const cluster = await access.look();
+  const cluster = await access.look(null, SHOWS_AGE);
   const selection = { role: "replica", force, action: "reinitialize", confirm: true };
   const members = await selectMembers(context, cluster, given.positionals, selection);
   const started: Started[] = [];

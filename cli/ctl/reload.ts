@@ -2,6 +2,7 @@
 import { type Command, type Context, FORCE, ROLE } from "./command.ts";
 import { loopWaitSeconds } from "./loop_wait.ts";
 import { selectMembers } from "./members.ts";
+import { SHOWS_AGE } from "./members_table.ts";
 
 export const reload: Command = {
   usage: "[CLUSTER_NAME] [MEMBER_NAMES]...",
@@ -13,7 +14,7 @@ export const reload: Command = {
 
 async function run(context: Context): Promise<number> {
   const { io, arguments: given, cluster: access } = context;
-  const cluster = await access.look();
+  const cluster = await access.look(null, SHOWS_AGE);
   const selection = {
     role: given.value("role") ?? "any",
     force: given.flag("force"),

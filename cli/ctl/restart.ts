@@ -3,6 +3,7 @@ import type { ClusterMemberJson, Reply } from "../../src/api/client.ts";
 import { type Command, type Context, FORCE, ROLE } from "./command.ts";
 import { CtlError, UsageError } from "./errors.ts";
 import { confirmMembers, selectMembers } from "./members.ts";
+import { SHOWS_AGE } from "./members_table.ts";
 import { prompt } from "./prompt.ts";
 import { rollingRestart } from "./rolling.ts";
 import type { Way } from "./rolling_plan.ts";
@@ -62,7 +63,7 @@ async function run(context: Context): Promise<number> {
   const [force, pending] = [given.flag("force"), given.flag("pending")];
   const rolling = given.flag("rolling");
   checkRolling(given, rolling);
-  const cluster = await access.look();
+  const cluster = await access.look(null, SHOWS_AGE);
   const role = given.value("role") ?? "any";
   const selection = { role, force, action: "restart", confirm: false };
   let members = await selectMembers(context, cluster, given.positionals, selection);

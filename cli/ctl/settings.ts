@@ -42,7 +42,10 @@ export function findSettings(options: SettingsOptions, io: Io): Settings {
   const config = readConfiguration(file, io);
   const [restapi, ctl, raft] = ["restapi", "ctl", "raft"].map((name) => section(config, name)) as Sections;
   const https = text(restapi.certfile) !== null || text(ctl.cacert) !== null || text(ctl.certfile) !== null;
-  const found = [...addressesOf(options.dcsUrl, io), ...apiAddresses(restapi, raft)];
+  const found = [
+    ...addressesOf(options.dcsUrl ?? (io.environment.DCS_URL || null), io),
+    ...apiAddresses(restapi, raft),
+  ];
   const addresses = found.length > 0 ? found : [{ host: "127.0.0.1", port: DEFAULT_PORT }];
   const scheme = https ? "https" : "http";
   const scope = config.scope;
@@ -115,17 +118,19 @@ function apiAddresses(restapi: JsonObject, raft: JsonObject): HostPort[] {
   return [...(own ? [own] : []), ...samePort, ...sameOffset].filter(({ port }) => port > 0 && port < 65536);
 }
 
-/** Patronictl's -d names a store; here it names a member. */
+/** Patronictl's -d names a store; here it names a member, or several with commas between. */
 function addressesOf(dcsUrl: string | null, io: Io): HostPort[] {
   if (dcsUrl === null) return [];
-  const plain = dcsUrl.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
-  const parsed = dcsUrl.includes("://") && !/^https?:/.test(dcsUrl)
-    ? null
-    : parseHostPort(plain, DEFAULT_PORT);
-  if (parsed === null) {
+  const parsed = /^(?!https?:)[^,]*:\/\//.test(dcsUrl) ? [null] : dcsUrl.split(",").map(addressOf);
+  if (parsed.includes(null)) {
     io.err(`Warning: ${dcsUrl} is ignored: there is no store beside the members themselves`);
+    return [];
   }
-  return parsed === null ? [] : [parsed];
+  return parsed.filter((one) => one !== null);
+}
+
+function addressOf(url: string): HostPort | null {
+  return parseHostPort(url.trim().replace(/^https?:\/\//, "").replace(/\/.*$/, ""), DEFAULT_PORT);
 }
 
 function readTls(restapi: JsonObject, ctl: JsonObject, insecure: boolean): ClientTls | null {
@@ -171,5 +176,5 @@ function list(value: Json | undefined): Json[] {
 }
 
 function address(value: Json | undefined): HostPort | null {
-  return typeof value === "string" ? parseHostPort(value.replace(/^https?:\/\//, ""), DEFAULT_PORT) : null;
+  return typeof value === "string" ? addressOf(value) : null;
 }

@@ -5,12 +5,26 @@ export interface Column {
   readonly align: "left" | "right";
 }
 
-/** `title` may be empty. Cells may hold several lines; then every row is ruled off. */
+export interface TableLine {
+  readonly text: string;
+  /** Index of the row that it belongs to; null: border or heading. */
+  readonly row: number | null;
+}
+
 export function table(
   title: string,
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
 ): string {
+  return tableLines(title, columns, rows).map(({ text }) => text).join("\n");
+}
+
+/** `title` may be empty. Cells may hold several lines; then every row is ruled off. */
+export function tableLines(
+  title: string,
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+): readonly TableLine[] {
   const header = columns.map((column) => column.title);
   const widths = columns.map((_, index) =>
     Math.max(...[header, ...rows].flatMap((row) => (row[index] ?? "").split("\n").map(textWidth)))
@@ -18,11 +32,12 @@ export function table(
   const rule = `+${widths.map((width) => "-".repeat(width + 2)).join("+")}+`;
   const ruleRows = rows.some((row) => row.some((cell) => cell.includes("\n")));
   const draw = (row: readonly string[]) => rowLines(row, columns, widths);
-  const body = rows.map(draw);
-  const lines = [withTitle(rule, title), ...draw(header), rule];
-  if (ruleRows) lines.push(...body.flatMap((row) => [...row, rule]));
-  else lines.push(...body.flat(), rule);
-  return lines.join("\n");
+  const border = (text: string): TableLine => ({ text, row: null });
+  const body = rows.map((row, index) => draw(row).map((text): TableLine => ({ text, row: index })));
+  const lines = [withTitle(rule, title), ...draw(header), rule].map(border);
+  if (ruleRows) lines.push(...body.flatMap((row) => [...row, border(rule)]));
+  else lines.push(...body.flat(), border(rule));
+  return lines;
 }
 
 function withTitle(rule: string, title: string): string {

@@ -1,7 +1,8 @@
 /** Standard input and output as an Io. Lines that arrive before they are asked for are kept. */
 import { createInterface, type Interface } from "node:readline";
 import { shownText } from "../../src/model/plain_text.ts";
-import type { Io } from "./io.ts";
+import { type Colour, coloured, showsColours } from "./colour.ts";
+import type { Io, ScreenSize } from "./io.ts";
 
 export class Terminal implements Io {
   readonly isTerminal = process.stdout.isTTY === true;
@@ -11,8 +12,9 @@ export class Terminal implements Io {
   readonly #waiting: ((line: string | null) => void)[] = [];
   #ended = false;
 
-  out(line: string): void {
-    process.stdout.write(`${this.isTerminal ? shownText(line) : line}\n`);
+  out(line: string, colour?: Colour): void {
+    const shown = this.isTerminal ? shownText(line) : line;
+    process.stdout.write(`${colour !== undefined && showsColours(this) ? coloured(shown, colour) : shown}\n`);
   }
 
   err(line: string): void {
@@ -21,6 +23,11 @@ export class Terminal implements Io {
 
   ask(text: string): void {
     process.stdout.write(text);
+  }
+
+  size(): ScreenSize | null {
+    const { rows, columns } = process.stdout;
+    return this.isTerminal && rows > 0 && columns > 0 ? { rows, columns } : null;
   }
 
   readLine(): Promise<string | null> {

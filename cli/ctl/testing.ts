@@ -62,6 +62,7 @@ export async function runCtl(
     readAll: () => Promise.resolve(lines.splice(0).map((line) => `${line}\n`).join("")),
     readSecret: () => Promise.resolve(lines.shift() ?? null),
     isTerminal: false,
+    size: () => null,
     environment,
   });
   return { code, out: out.replace(/\n$/, ""), err: err.replace(/\n$/, "") };

@@ -24,12 +24,12 @@ export const why: Command = {
     ...WATCH,
   ],
   examples: ["agent ctl why", "agent ctl why node2", "agent ctl why -f json", "agent ctl why -w 1"],
-  run: (context) => watching(context, () => show(context)),
+  run: (context) => watching(context, show),
 };
 
 async function show(context: Context): Promise<void> {
   const { io, arguments: given, cluster: access } = context;
-  const cluster = await access.look();
+  const cluster = await access.look(null, { showsAge: true });
   const [name, more] = splitClusterName(given.positionals, cluster).members;
   if (more !== undefined) throw new UsageError(`Got unexpected extra argument (${more})`);
   const known = [...cluster.members, ...cluster.agent?.unreachable ?? []].find((member) =>
