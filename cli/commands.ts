@@ -2,14 +2,12 @@
 import { type CAC, cac } from "cac";
 import { VERSION } from "../src/model/version.ts";
 import { nearest } from "./ctl/nearest.ts";
+import { DEMO_EXAMPLES, DEMO_OPTIONS } from "./demo_options.ts";
 
 /** Ends the process itself, but for `run` and `witness`, which go on. */
-export async function runCommandLine(words: readonly string[]): Promise<void> {
-  const argv = asCommand(words);
+export async function runCommandLine(argv: readonly string[]): Promise<void> {
   if (argv[0] === "demo") return await demo(argv.slice(1));
-  const cli = describeCommands();
-  describeGenerators(cli);
-  describeReplay(cli);
+  const cli = programCommands();
   if (argv.length === 0 || argv[0] === "--help" || argv[0] === "-h" || argv[0] === "help") return overview();
   if (argv[0] === "--version" || argv[0] === "-v") return leave(0, `agent ${VERSION}\n`);
   try {
@@ -24,6 +22,15 @@ export async function runCommandLine(words: readonly string[]): Promise<void> {
   }
 }
 
+/** The commands with all that is said of them but for `ctl`, which has tables of its own. */
+export function programCommands(): CAC {
+  const cli = describeCommands();
+  describeGenerators(cli);
+  describeReplay(cli);
+  describeManual(cli);
+  return cli;
+}
+
 /**
  * Flags with a hyphen in their name. The parser takes the word behind one for its value; behind the last
  * there is none.
@@ -35,18 +42,8 @@ function flagsLast(argv: readonly string[]): string[] {
   return [...argv.filter((word) => !isFlag(word)), ...argv.filter(isFlag)];
 }
 
-/** Options of the program `patroni` that are commands here. */
-const PATRONI_OPTIONS = ["--generate-config", "--generate-sample-config", "--validate-config"];
-
-function asCommand([first = "", ...rest]: readonly string[]): string[] {
-  const option = PATRONI_OPTIONS.find((one) => first === one || first.startsWith(`${one}=`));
-  if (option === undefined) return first === "" ? rest : [first, ...rest];
-  const file = first.slice(option.length + 1);
-  return [option.slice(2), ...(file === "" ? [] : [file]), ...rest];
-}
-
 /** For `agent COMMAND --help`: what it does, what it needs, how it ends. */
-const DESCRIPTIONS: { readonly [command: string]: string } = {
+export const DESCRIPTIONS: { readonly [command: string]: string } = {
   run:
     `Runs one member: its part of the quorum, its PostgreSQL, the REST API. FILE is a YAML (or JSON) of Patroni with a
 section raft, or a directory of such files; without one PATRONI_CONFIGURATION is read (docs/configuration.md).
@@ -69,6 +66,11 @@ Exit codes: 0 done, 1 it could not be made (why: standard error), 2 the command 
     `Writes a member's file for a new cluster, by the addresses of this host. FILE is made with mode 0600, and never
 overwritten; without FILE the text goes to standard output, without secrets. FIXME marks what only the user knows.
 Exit codes: 0 done, 1 it could not be made (why: standard error), 2 the command line is wrong.`,
+  completion:
+    `Prints a script that completes commands, options and their values, also for a link named patronictl. SHELL is bash,
+zsh or fish. The script asks no member.
+Exit codes: 0 done, 2 the command line is wrong.`,
+  man: "Prints a man page, as `man` formats it. PAGE is agent or agent-ctl.",
   version:
     "Prints the version of this program on one line. Those of running members: agent ctl version CLUSTER.",
   replay:
@@ -148,7 +150,9 @@ function describeCommands(): CAC {
       });
       leave(code);
     });
-  cli.command("demo [...options]", "Try a cluster of three on this machine");
+  const demo = cli.command("demo", "Try a cluster of three on this machine");
+  for (const [option, help] of DEMO_OPTIONS) demo.option(option, help);
+  for (const example of DEMO_EXAMPLES) demo.example(example);
   cli.command("version", "Print the version")
     .example("agent version")
     .action(() => leave(0, `agent ${VERSION}\n`));
@@ -197,6 +201,32 @@ function describeReplay(cli: CAC): void {
     });
 }
 
+function describeManual(cli: CAC): void {
+  const manual = async () => await (await import("./manual/manual.ts")).readManual(cli, DESCRIPTIONS);
+  cli.command("completion <shell>", "Print the completion of these commands for a shell")
+    .example("source <(agent completion bash)")
+    .example('agent completion zsh > "${fpath[1]}/_agent"')
+    .example("agent completion fish > ~/.config/fish/completions/agent.fish")
+    .action(async (shell: string) => {
+      const { SHELLS } = await import("./manual/completion.ts");
+      const names = Object.keys(SHELLS);
+      if (!names.includes(shell)) {
+        return leave(2, "", `Error: no completion for '${shell}': one of ${names.join(", ")}\n`);
+      }
+      leave(0, SHELLS[shell]!(await manual()));
+    });
+  cli.command("man [page]", "Print a man page: agent (default) or agent-ctl")
+    .example("agent man | man -l -")
+    .example("agent man agent-ctl > /usr/local/share/man/man1/agent-ctl.1")
+    .action(async (page = "agent") => {
+      const { MAN_PAGES, manPage } = await import("./manual/man_page.ts");
+      if (!MAN_PAGES.includes(page)) {
+        return leave(2, "", `Error: no man page '${page}': one of ${MAN_PAGES.join(", ")}\n`);
+      }
+      leave(0, manPage(await manual(), page));
+    });
+}
+
 /** Reads its own words, as it passes some on to processes that it starts. */
 async function demo(words: readonly string[]): Promise<void> {
   const { demoCommand } = await import("./demo.ts");
@@ -221,6 +251,8 @@ Commands:
   replay FILE           Decide anew what a node has recorded, and compare
   recover FILE          Go on alone when the other members are lost for good
   demo                  Try a cluster of three on this machine
+  completion SHELL      Print the completion for bash, zsh or fish
+  man [PAGE]            Print a man page: agent or agent-ctl
   version               Print the version
 
 Examples:

@@ -12,6 +12,7 @@ import { report, runDemo } from "../src/demo/demo.ts";
 import { stopProcessesIn } from "../src/demo/host.ts";
 import { findUser } from "../src/demo/system_user.ts";
 import { MAX_TTL_S } from "../src/model/limits.ts";
+import { DEMO_EXAMPLES, DEMO_OPTIONS } from "./demo_options.ts";
 import { findPrograms, type Programs, ProgramsError } from "../src/postgres/programs.ts";
 
 export const DEMO_HELP = `Usage: agent demo [--ttl SECONDS] [--keep] [--user NAME]
@@ -19,15 +20,10 @@ export const DEMO_HELP = `Usage: agent demo [--ttl SECONDS] [--keep] [--user NAM
 Runs a cluster of three nodes on this machine in one temporary directory: bootstrap, switchover, death of the
 primary's host, failover, return of the host, while a client writes all the time. Needs PostgreSQL's programs.
 
-  --ttl SECONDS   lease of the primary (default 5; 2 is the shortest)
-  --keep          leave the cluster running, and print how to reach it
-  --stop DIR      end a cluster that --keep left running, and remove its directory
-  --user NAME     who runs PostgreSQL when this is started as root (default: postgres)
+${DEMO_OPTIONS.map(([option, help]) => `  ${option.padEnd(18)}  ${help}`).join("\n")}
 
 Examples:
-  agent demo
-  agent demo --ttl 2
-  agent demo --keep
+${DEMO_EXAMPLES.map((example) => `  ${example}`).join("\n")}
 `;
 
 /** Returns the exit code. `args`: what follows "demo" on the command line. */

@@ -1,10 +1,17 @@
 /** The program as a process: what its first argument makes of it, and its exit codes. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { wordsOf } from "./program_name.ts";
 
-async function agent(...words: string[]) {
+function agent(...words: string[]) {
+  return called(process.execPath, words);
+}
+
+/** `name`: as a link to the program may be called. */
+async function called(name: string, words: readonly string[]) {
   const main = join(import.meta.dir, "main.ts");
   const child = Bun.spawn([process.execPath, main, ...words], {
+    argv0: name,
     stdout: "pipe",
     stderr: "pipe",
     stdin: "ignore",
@@ -85,4 +92,33 @@ test("Patroni's options are commands", async () => {
     code: 1,
     err: expect.stringContaining("Error: PostgreSQL at /nonexistent:5432 cannot be asked"),
   });
+});
+
+test("a link named patronictl is agent ctl, one named patroni has Patroni's options", async () => {
+  const list = await called("/usr/bin/patronictl", ["list", "--help"]);
+  expect(list.out).toStartWith("Usage: agent ctl list");
+  expect((await called("patronictl", [])).out).toStartWith("Usage: agent ctl [OPTIONS] COMMAND");
+  const checked = await called("/usr/bin/patroni", ["-i", "--validate-config", "/nonexistent.yml"]);
+  expect([checked.code, checked.out]).toEqual([1, expect.stringContaining("/nonexistent.yml")]);
+});
+
+test("Patroni's options may stand behind others, and what the program starts itself has no other name", () => {
+  const rows: readonly (readonly [program: string, words: string, agent: string])[] = [
+    ["patroni", "--validate-config n.yml", "validate-config n.yml"],
+    ["patroni", "-i --validate-config n.yml", "validate-config -i n.yml"],
+    ["patroni", "n.yml --validate-config --print", "validate-config n.yml --print"],
+    ["agent", "--validate-config n.yml -p", "validate-config n.yml -p"],
+    ["agent", "run n.yml", "run n.yml"],
+    ["agent", "ctl -c n.yml list", "ctl -c n.yml list"],
+    ["patroni", "--generate-config=n.yml --dsn host=/tmp", "generate-config n.yml --dsn host=/tmp"],
+    ["patroni", "--version", "--version"],
+    ["patroni", "./n.yml", "run ./n.yml"],
+    ["patroni", "ctl list", "ctl list"],
+    ["patronictl", "-c n.yml list", "ctl -c n.yml list"],
+    ["patronictl", "guard 3", "guard 3"],
+    ["/opt/patroni", "__probe {}", "__probe {}"],
+  ];
+  for (const [program, words, agent] of rows) {
+    expect([program, words, wordsOf(program, words.split(" ")).join(" ")]).toEqual([program, words, agent]);
+  }
 });

@@ -4,6 +4,7 @@
  * can fail.
  */
 import "../src/lib/crash.ts";
+import { wordsOf } from "./program_name.ts";
 
 /** Commands that this program starts itself are told apart before anything is loaded. */
 function main(argv: readonly string[]): Promise<void> {
@@ -21,4 +22,4 @@ function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-void main(process.argv.slice(2));
+void main(wordsOf(process.argv0, process.argv.slice(2)));

@@ -1,6 +1,9 @@
 /** Pages of docs/ that are printed from tables of the code, so that they cannot say anything else. */
 import { CLUSTER_RULES, HELD } from "../../src/brain/cluster/coordinate.ts";
 import { IDLE, RULES } from "../../src/brain/keep/rules.ts";
+import { DESCRIPTIONS, programCommands } from "../../cli/commands.ts";
+import { MAN_PAGES, manPage } from "../../cli/manual/man_page.ts";
+import { readManual } from "../../cli/manual/manual.ts";
 import { KEY_TABLES } from "./key_tables.ts";
 
 export interface Page {
@@ -62,7 +65,10 @@ function configuration(present: string): string {
   });
 }
 
+const manual = await readManual(programCommands(), DESCRIPTIONS);
+
 export const PAGES: readonly Page[] = [
   { path: "docs/decisions.md", text: decisions },
   { path: "docs/configuration.md", text: configuration },
+  ...MAN_PAGES.map((name) => ({ path: `docs/man/${name}.1`, text: () => manPage(manual, name) })),
 ];

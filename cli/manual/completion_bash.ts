@@ -1,0 +1,78 @@
+/** Completion for bash. */
+import { argumentsAreFiles, type ManualCommand, nodesOf, takesFile } from "./manual.ts";
+
+export function completionForBash(manual: ManualCommand): string {
+  const nodes = nodesOf(manual);
+  const commands = nodes.filter(({ command }) => command.commands.length > 0).map(({ path, command }) =>
+    row(`"${path}"`, command.commands.map(({ name }) => name).join(" "))
+  );
+  const options = nodes.map(({ path, command }) =>
+    row(`"${path}"`, command.options.flatMap(({ names }) => names).join(" "))
+  );
+  const values = nodes.flatMap(({ path, command }) =>
+    command.options.filter(({ value }) => value !== null).map((option) =>
+      row(
+        option.names.map((name) => `"${path} ${name}"`).join(" | "),
+        takesFile(option) ? "@file" : option.choices.join(" ") || "@any",
+      )
+    )
+  );
+  const files = nodes.filter(({ command }) => argumentsAreFiles(command)).map(({ path }) => `"${path}"`);
+  return `# Completion of agent for bash: source <(agent completion bash)
+
+_agent_commands() {
+  case "$1" in
+${commands.join("\n")}
+  esac
+}
+
+_agent_options() {
+  case "$1" in
+${options.join("\n")}
+  esac
+}
+
+# What an option takes: words, @file, or @any; nothing for a flag.
+_agent_values() {
+  case "$1" in
+${values.join("\n")}
+  esac
+}
+
+_agent() {
+  local cur=\${COMP_WORDS[COMP_CWORD]} node=agent option= word values i
+  [[ \${COMP_WORDS[0]##*/} == patronictl ]] && node="agent ctl"
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=\${COMP_WORDS[i]}
+    if [[ $word == "=" ]]; then continue
+    elif [[ -n $option ]]; then option=
+    elif [[ $word == -* ]]; then [[ -n $(_agent_values "$node $word") ]] && option=$word
+    elif [[ " $(_agent_commands "$node") " == *" $word "* ]]; then node="$node $word"
+    fi
+  done
+  [[ $cur == "=" ]] && cur=
+  COMPREPLY=()
+  if [[ -n $option ]]; then
+    values=$(_agent_values "$node $option")
+    case "$values" in
+      @file) compopt -o default ;;
+      @any) ;;
+      *) mapfile -t COMPREPLY < <(compgen -W "$values" -- "$cur") ;;
+    esac
+  elif [[ $cur == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$(_agent_options "$node")" -- "$cur")
+  else
+    mapfile -t COMPREPLY < <(compgen -W "$(_agent_commands "$node")" -- "$cur")
+    case "$node" in
+      ${files.join(" | ")}) compopt -o default ;;
+    esac
+  fi
+}
+
+complete -F _agent agent patronictl
+`;
+}
+
+function row(pattern: string, words: string): string {
+  return `    ${pattern}) echo "${words}" ;;`;
+}

@@ -1,0 +1,88 @@
+/** Completion for zsh. */
+import { argumentsAreFiles, type ManualCommand, type ManualOption, nodesOf, takesFile } from "./manual.ts";
+
+export function completionForZsh(manual: ManualCommand): string {
+  const nodes = nodesOf(manual);
+  const rows = nodes.map(({ path, command }) => {
+    const commands = command.commands.map(({ name, summary }) => described(name, summary));
+    const options = command.options.flatMap((option) =>
+      option.names.map((name) => described(name, option.help))
+    );
+    const files = argumentsAreFiles(command) ? " files=1" : "";
+    return `    ${quoted(path)}) commands=(${commands.join(" ")}) options=(${options.join(" ")})${files} ;;`;
+  });
+  const values = nodes.flatMap(({ path, command }) =>
+    command.options.filter(({ value }) => value !== null).map((option) =>
+      `    ${option.names.map((name) => quoted(`${path} ${name}`)).join("|")}) values=(${
+        taken(option).map(quoted).join(" ")
+      }) ;;`
+    )
+  );
+  return `#compdef agent patronictl
+# Completion of agent for zsh: agent completion zsh > "\${fpath[1]}/_agent"
+
+# What is at a place of the command line: commands and options, each with its help.
+_agent_node() {
+  commands=() options=() files=
+  case "$1" in
+${rows.join("\n")}
+  esac
+}
+
+# What an option takes: words, @file, or @any; nothing for a flag.
+_agent_values() {
+  values=()
+  case "$1" in
+${values.join("\n")}
+  esac
+}
+
+_agent() {
+  local -a commands options values
+  local node=agent option= word files
+  integer i
+  [[ \${words[1]:t} == patronictl ]] && node="agent ctl"
+  _agent_node "$node"
+  for ((i = 2; i < CURRENT; i++)); do
+    word=\${words[i]}
+    if [[ -n $option ]]; then option=
+    elif [[ $word == -* ]]; then
+      _agent_values "$node $word"
+      (( $#values )) && option=$word
+    elif (( \${commands[(I)$word:*]} )); then
+      node="$node $word"
+      _agent_node "$node"
+    fi
+  done
+  if [[ -n $option ]]; then
+    _agent_values "$node $option"
+    case "$values[1]" in
+      @file) _files ;;
+      @any) _message value ;;
+      *) compadd -a values ;;
+    esac
+  elif [[ \${words[CURRENT]} == -* ]]; then
+    _describe option options
+  else
+    (( $#commands )) && _describe command commands
+    [[ -n $files ]] && _files
+  fi
+}
+
+# Loaded by compinit it is called; sourced, it registers itself.
+if [[ \${funcstack[1]} == _agent ]]; then _agent "$@"; else compdef _agent agent patronictl; fi
+`;
+}
+
+function taken(option: ManualOption): readonly string[] {
+  if (takesFile(option)) return ["@file"];
+  return option.choices.length > 0 ? option.choices : ["@any"];
+}
+
+function described(name: string, help: string): string {
+  return quoted(`${name}:${help}`);
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

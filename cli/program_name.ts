@@ -1,0 +1,41 @@
+/**
+ * The program under the names of those that it takes the place of: a link called `patronictl` is `agent ctl`,
+ * one called `patroni` is `agent run`. And the options of `patroni` that are commands here.
+ */
+import { basename } from "node:path";
+
+/** What the program starts itself, by whatever name its file has. */
+export const INTERNAL: readonly string[] = ["guard", "__postgres", "__probe"];
+
+const PATRONI_OPTIONS = ["--generate-config", "--generate-sample-config", "--validate-config"];
+
+/** `program`: as it was called. The words of `agent`. */
+export function wordsOf(program: string, words: readonly string[]): readonly string[] {
+  if (INTERNAL.includes(words[0] ?? "")) return words;
+  switch (basename(program)) {
+    case "patronictl":
+      return ["ctl", ...words];
+    case "patroni":
+      return asPatroni(words);
+    default:
+      return words[0]?.startsWith("-") === true ? withoutOption(words) ?? words : words;
+  }
+}
+
+/** `patroni` has options and a file, and no commands: a word that is neither may be one of `agent`. */
+function asPatroni(words: readonly string[]): readonly string[] {
+  const command = withoutOption(words);
+  if (command !== null) return command;
+  const [first] = words;
+  const isOwn = first === undefined || first === "--help" || first === "-h" || first === "--version";
+  return isOwn || !/[/.]/.test(first) ? words : ["run", ...words];
+}
+
+/** `--validate-config` may stand anywhere, and `--generate-config` may have its file behind `=`. */
+function withoutOption(words: readonly string[]): readonly string[] | null {
+  const at = words.findIndex((word) => PATRONI_OPTIONS.includes(word.split("=")[0]!));
+  if (at < 0) return null;
+  const [option = "", ...file] = words[at]!.split("=");
+  const value = file.join("=");
+  return [option.slice(2), ...words.slice(0, at), ...(value === "" ? [] : [value]), ...words.slice(at + 1)];
+}
