@@ -27,7 +27,9 @@ export function programCommands(): CAC {
   const cli = describeCommands();
   describeGenerators(cli);
   describeReplay(cli);
+  describeDemo(cli);
   describeManual(cli);
+  describeVersion(cli);
   return cli;
 }
 
@@ -150,12 +152,6 @@ function describeCommands(): CAC {
       });
       leave(code);
     });
-  const demo = cli.command("demo", "Try a cluster of three on this machine");
-  for (const [option, help] of DEMO_OPTIONS) demo.option(option, help);
-  for (const example of DEMO_EXAMPLES) demo.example(example);
-  cli.command("version", "Print the version")
-    .example("agent version")
-    .action(() => leave(0, `agent ${VERSION}\n`));
   return cli;
 }
 
@@ -199,6 +195,19 @@ function describeReplay(cli: CAC): void {
         }),
       );
     });
+}
+
+/** Its words are read by itself: see `demo`. */
+function describeDemo(cli: CAC): void {
+  const demo = cli.command("demo", "Try a cluster of three on this machine");
+  for (const [option, help] of DEMO_OPTIONS) demo.option(option, help);
+  for (const example of DEMO_EXAMPLES) demo.example(example);
+}
+
+function describeVersion(cli: CAC): void {
+  cli.command("version", "Print the version")
+    .example("agent version")
+    .action(() => leave(0, `agent ${VERSION}\n`));
 }
 
 function describeManual(cli: CAC): void {

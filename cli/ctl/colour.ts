@@ -1,5 +1,4 @@
 /** Colours of whole lines, on terminals only. */
-import type { Io } from "./io.ts";
 
 /** What a line means; the last three are for the difference of two texts. */
 export type Colour = "title" | "bad" | "notice" | "added" | "removed" | "place";
@@ -14,7 +13,10 @@ const CODES: { readonly [colour in Colour]: string } = {
 };
 
 /** Not into pipes and files, not where NO_COLOR is set (no-color.org), and not on a terminal without them. */
-export function showsColours({ isTerminal, environment }: Pick<Io, "isTerminal" | "environment">): boolean {
+export function showsColours({ isTerminal, environment }: {
+  readonly isTerminal: boolean;
+  readonly environment: { readonly [name: string]: string | undefined };
+}): boolean {
   return isTerminal && !environment.NO_COLOR && environment.TERM !== "dumb";
 }
 

@@ -1,4 +1,7 @@
-/** The values of `agent ctl query`, in JSON and YAML. As text they are the server's own: test/postgres_lifecycle.test.ts. */
+/**
+ * The values of `agent ctl query`, in JSON and YAML. As text they are the server's own:
+ * test/postgres_lifecycle.test.ts.
+ */
 import { expect, test } from "bun:test";
 import type { Json } from "../../src/model/json.ts";
 import { jsonValue } from "./query_value.ts";

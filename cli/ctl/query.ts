@@ -88,7 +88,7 @@ interface Target {
   readonly database: string;
 }
 
-/** No value is converted: the conversions of `pg` lose part of the server's text, or shift it by a time zone. */
+/** The conversions of `pg` lose part of the server's text, or shift it by a time zone. */
 const AS_WRITTEN = { getTypeParser: () => (text: string) => text };
 
 /** An error of the server is a row, as patronictl shows it, so that a watch goes on. */

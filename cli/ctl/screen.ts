@@ -1,4 +1,4 @@
-/** Pictures on a terminal that follow each other without flicker: each line is written over its predecessor. */
+/** Pictures on a terminal that follow each other without flicker: each line is written over the last. */
 import { shownText } from "../../src/model/plain_text.ts";
 import { type Colour, coloured, showsColours } from "./colour.ts";
 import type { Io, ScreenSize } from "./io.ts";

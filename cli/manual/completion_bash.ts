@@ -2,43 +2,64 @@
 import { argumentsAreFiles, type ManualCommand, nodesOf, takesFile } from "./manual.ts";
 
 export function completionForBash(manual: ManualCommand): string {
-  const nodes = nodesOf(manual);
-  const commands = nodes.filter(({ command }) => command.commands.length > 0).map(({ path, command }) =>
-    row(`"${path}"`, command.commands.map(({ name }) => name).join(" "))
-  );
-  const options = nodes.map(({ path, command }) =>
-    row(`"${path}"`, command.options.flatMap(({ names }) => names).join(" "))
-  );
-  const values = nodes.flatMap(({ path, command }) =>
-    command.options.filter(({ value }) => value !== null).map((option) =>
-      row(
-        option.names.map((name) => `"${path} ${name}"`).join(" | "),
-        takesFile(option) ? "@file" : option.choices.join(" ") || "@any",
-      )
-    )
-  );
-  const files = nodes.filter(({ command }) => argumentsAreFiles(command)).map(({ path }) => `"${path}"`);
   return `# Completion of agent for bash: source <(agent completion bash)
 
 _agent_commands() {
   case "$1" in
-${commands.join("\n")}
+${commandRows(manual)}
   esac
 }
 
 _agent_options() {
   case "$1" in
-${options.join("\n")}
+${optionRows(manual)}
   esac
 }
 
 # What an option takes: words, @file, or @any; nothing for a flag.
 _agent_values() {
   case "$1" in
-${values.join("\n")}
+${valueRows(manual)}
   esac
 }
 
+_agent_takes_files() {
+  case "$1" in
+    ${
+    nodesOf(manual).filter(({ command }) => argumentsAreFiles(command)).map(({ path }) => `"${path}"`).join(
+      " | ",
+    )
+  }) return 0 ;;
+  esac
+  return 1
+}
+${COMPLETER}`;
+}
+
+function commandRows(manual: ManualCommand): string {
+  return nodesOf(manual).filter(({ command }) => command.commands.length > 0).map(({ path, command }) =>
+    row(`"${path}"`, command.commands.map(({ name }) => name).join(" "))
+  ).join("\n");
+}
+
+function optionRows(manual: ManualCommand): string {
+  return nodesOf(manual).map(({ path, command }) =>
+    row(`"${path}"`, command.options.flatMap(({ names }) => names).join(" "))
+  ).join("\n");
+}
+
+function valueRows(manual: ManualCommand): string {
+  return nodesOf(manual).flatMap(({ path, command }) =>
+    command.options.filter(({ value }) => value !== null).map((option) =>
+      row(
+        option.names.map((name) => `"${path} ${name}"`).join(" | "),
+        takesFile(option) ? "@file" : option.choices.join(" ") || "@any",
+      )
+    )
+  ).join("\n");
+}
+
+const COMPLETER = `
 _agent() {
   local cur=\${COMP_WORDS[COMP_CWORD]} node=agent option= word values i
   [[ \${COMP_WORDS[0]##*/} == patronictl ]] && node="agent ctl"
@@ -63,15 +84,12 @@ _agent() {
     mapfile -t COMPREPLY < <(compgen -W "$(_agent_options "$node")" -- "$cur")
   else
     mapfile -t COMPREPLY < <(compgen -W "$(_agent_commands "$node")" -- "$cur")
-    case "$node" in
-      ${files.join(" | ")}) compopt -o default ;;
-    esac
+    if _agent_takes_files "$node"; then compopt -o default; fi
   fi
 }
 
 complete -F _agent agent patronictl
 `;
-}
 
 function row(pattern: string, words: string): string {
   return `    ${pattern}) echo "${words}" ;;`;

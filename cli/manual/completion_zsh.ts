@@ -2,22 +2,6 @@
 import { argumentsAreFiles, type ManualCommand, type ManualOption, nodesOf, takesFile } from "./manual.ts";
 
 export function completionForZsh(manual: ManualCommand): string {
-  const nodes = nodesOf(manual);
-  const rows = nodes.map(({ path, command }) => {
-    const commands = command.commands.map(({ name, summary }) => described(name, summary));
-    const options = command.options.flatMap((option) =>
-      option.names.map((name) => described(name, option.help))
-    );
-    const files = argumentsAreFiles(command) ? " files=1" : "";
-    return `    ${quoted(path)}) commands=(${commands.join(" ")}) options=(${options.join(" ")})${files} ;;`;
-  });
-  const values = nodes.flatMap(({ path, command }) =>
-    command.options.filter(({ value }) => value !== null).map((option) =>
-      `    ${option.names.map((name) => quoted(`${path} ${name}`)).join("|")}) values=(${
-        taken(option).map(quoted).join(" ")
-      }) ;;`
-    )
-  );
   return `#compdef agent patronictl
 # Completion of agent for zsh: agent completion zsh > "\${fpath[1]}/_agent"
 
@@ -25,7 +9,7 @@ export function completionForZsh(manual: ManualCommand): string {
 _agent_node() {
   commands=() options=() files=
   case "$1" in
-${rows.join("\n")}
+${nodeRows(manual)}
   esac
 }
 
@@ -33,10 +17,34 @@ ${rows.join("\n")}
 _agent_values() {
   values=()
   case "$1" in
-${values.join("\n")}
+${valueRows(manual)}
   esac
 }
+${COMPLETER}`;
+}
 
+function nodeRows(manual: ManualCommand): string {
+  return nodesOf(manual).map(({ path, command }) => {
+    const commands = command.commands.map(({ name, summary }) => described(name, summary));
+    const options = command.options.flatMap((option) =>
+      option.names.map((name) => described(name, option.help))
+    );
+    const files = argumentsAreFiles(command) ? " files=1" : "";
+    return `    ${quoted(path)}) commands=(${commands.join(" ")}) options=(${options.join(" ")})${files} ;;`;
+  }).join("\n");
+}
+
+function valueRows(manual: ManualCommand): string {
+  return nodesOf(manual).flatMap(({ path, command }) =>
+    command.options.filter(({ value }) => value !== null).map((option) =>
+      `    ${option.names.map((name) => quoted(`${path} ${name}`)).join("|")}) values=(${
+        taken(option).map(quoted).join(" ")
+      }) ;;`
+    )
+  ).join("\n");
+}
+
+const COMPLETER = `
 _agent() {
   local -a commands options values
   local node=agent option= word files
@@ -72,7 +80,6 @@ _agent() {
 # Loaded by compinit it is called; sourced, it registers itself.
 if [[ \${funcstack[1]} == _agent ]]; then _agent "$@"; else compdef _agent agent patronictl; fi
 `;
-}
 
 function taken(option: ManualOption): readonly string[] {
   if (takesFile(option)) return ["@file"];
