@@ -47,6 +47,11 @@ export class ClusterAccess {
     return this.#settings.raftDirectory;
   }
 
+  /** As the configuration names it; null: any cluster that answers. */
+  get scope(): string | null {
+    return this.#settings.scope;
+  }
+
   /**
    * The cluster now. `name`: as it was named on the command line. An answer without contact to a majority is
    * told on standard error, unless `showsAge` says that the caller shows it. Throws NobodyAnswers.

@@ -3,8 +3,10 @@ import { type Command, type Context, FORMAT, WATCH } from "./command.ts";
 import { isForPeople } from "./members_cells.ts";
 import { parseColumns, printMembers } from "./members_table.ts";
 import type { Format } from "./output.ts";
+import { clusterOf } from "./records_view.ts";
 import { timestamp } from "./time.ts";
 import { watching } from "./watch.ts";
+import { orLocalRecords } from "./without_members.ts";
 
 export const list: Command = {
   usage: "[CLUSTER_NAMES]...",
@@ -37,11 +39,22 @@ export async function showMembers(context: Context, format: Format): Promise<num
   const names = given.positionals.length > 0 ? given.positionals : [null];
   const columns = parseColumns(given.value("columns"));
   const extended = given.flag("extended");
-  return await watching(context, async ({ io }) => {
+  let code = 0;
+  await watching(context, async ({ io }) => {
     if (given.flag("timestamp")) io.out(timestamp(0));
+    code = 0;
     for (const name of names) {
-      const found = await cluster.look(name, { showsAge: isForPeople(format) });
-      printMembers(io, found, { format, extended, columns, quorum: true });
+      code = Math.max(
+        code,
+        await orLocalRecords({ io, cluster }, async () => {
+          const found = await cluster.look(name, { showsAge: isForPeople(format) });
+          printMembers(io, found, { format, extended, columns, quorum: true });
+        }, ({ state, origin }) => {
+          const found = clusterOf(state, name ?? cluster.scope ?? "");
+          printMembers(io, found, { format, extended, columns, stale: origin });
+        }),
+      );
     }
   });
+  return code;
 }

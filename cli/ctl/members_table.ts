@@ -55,6 +55,8 @@ export interface MembersOptions {
   readonly columns?: Columns;
   /** Below the table: witnesses, and how many more voters may fail. @default false */
   readonly quorum?: boolean;
+  /** Where this comes from, when no member has answered. */
+  readonly stale?: string;
 }
 
 export function printMembers(io: Io, cluster: ClusterJson, options: MembersOptions): void {
@@ -74,6 +76,7 @@ export function printMembers(io: Io, cluster: ClusterJson, options: MembersOptio
   }
   printTable(io, cluster, columns, rows, ordered.map(({ member }) => member));
   for (const line of footer(cluster, extended)) io.out(line, "notice");
+  if (options.stale !== undefined) io.out(` Stale: from ${options.stale}`, "bad");
   if (quorum) { for (const line of quorumLines(cluster)) io.out(line); }
 }
 

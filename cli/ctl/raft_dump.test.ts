@@ -1,55 +1,24 @@
 import { afterEach, expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MemoryNetwork, monotonicClock, openWal, RaftNode } from "../../raft/mod.ts";
-import { encodeCommand } from "../../src/dcs/commands.ts";
-import { runCtl } from "./testing.ts";
+import { runCtl, type TestLog, writeLog } from "./testing.ts";
 
-const IDENTITY = { clusterId: 4711, nodeId: 1 };
-const directories: string[] = [];
-const running: (() => void)[] = [];
+const logs: TestLog[] = [];
 
 afterEach(() => {
-  for (const stop of running.splice(0)) stop();
-  for (const directory of directories.splice(0)) fs.rmSync(directory, { recursive: true, force: true });
+  for (const { stop, directory } of logs.splice(0)) {
+    stop();
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
 });
 
 /** The log of a cluster of one whose configuration holds a password. */
 async function logDirectory(goesOn = false): Promise<string> {
-  const directory = fs.mkdtempSync(join(tmpdir(), "raft-dump-"));
-  directories.push(directory);
-  const clock = monotonicClock;
-  const storage = openWal(directory, IDENTITY, { now: clock.now, segmentBytes: 64 * 1024, inline: true });
-  const raft = new RaftNode({
-    id: 1,
-    clusterId: IDENTITY.clusterId,
-    members: [{ id: 1, name: "a", addr: "127.0.0.1:1" }],
-    storage,
-    transport: new MemoryNetwork(clock).transport(1),
-    clock,
-    random: () => 0.5,
-    stateMachine: { apply: () => true, snapshot: () => new Uint8Array(0), restore: () => {} },
-    electionMinMs: 100,
-    electionMaxMs: 200,
-    heartbeatMs: 50,
-  });
   const value = { ttl: 5, postgresql: { authentication: { password: "hunter2" } } };
-  const command = encodeCommand({ op: "setConfig", value, expectRevision: null, by: "a", at: "" });
-  const outcome = new Promise((resolve) => {
-    raft.onEvent((event) => {
-      if (event.kind === "state" && event.ownTermApplied) raft.propose(command, resolve);
-    });
-  });
-  raft.start();
-  await outcome;
-  const stop = () => {
-    raft.stop();
-    storage.close();
-  };
-  if (goesOn) running.push(stop);
-  else stop();
-  return directory;
+  const log = await writeLog([{ op: "setConfig", value, expectRevision: null }]);
+  logs.push(goesOn ? log : { ...log, stop: () => {} });
+  if (!goesOn) log.stop();
+  return log.directory;
 }
 
 test("prints each record with its place, commands without their secrets, and the hard state", async () => {
@@ -79,8 +48,8 @@ test("reads while the member runs, and tells where the log is damaged", async ()
 });
 
 test("a directory without a log is an error, and so is no directory at all", async () => {
-  const directory = fs.mkdtempSync(join(tmpdir(), "raft-dump-"));
-  directories.push(directory);
+  const directory = await logDirectory();
+  fs.rmSync(join(directory, "identity.json"));
   expect(await runCtl(["raft", "dump", "--dir", directory])).toMatchObject({ code: 1 });
   expect(await runCtl(["raft", "dump"])).toMatchObject({ code: 2 });
 });

@@ -67,6 +67,10 @@ export const COMMANDS: { readonly [name: string]: CommandEntry } = {
     load: async () => (await import("./query.ts")).query,
   },
   dcs: { summary: "Show a raw record of the cluster", load: async () => (await import("./dcs.ts")).dcs },
+  remove: {
+    summary: "Remove the records of a cluster that is over from this host",
+    load: async () => (await import("./remove.ts")).remove,
+  },
   raft: { summary: "Show or change the raft group", load: async () => (await import("./raft.ts")).raft },
   watchdog: {
     summary: "Show a member's watchdog, or test that it is fed",

@@ -4,7 +4,7 @@
  * not keep anyone from looking at the cluster.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type ClientOptions, type ClientTls, loadClientTls } from "../../src/api/client.ts";
 import { type ConfigSource, mergeSources } from "../../src/config/layers.ts";
 import { formatHostPort, isWildcard, parseHostPort } from "../../src/model/host_port.ts";
@@ -23,7 +23,7 @@ export interface Settings {
    */
   readonly bases: readonly string[];
   readonly client: ClientOptions;
-  /** raft.data_dir of the file; null: it names none. */
+  /** raft.data_dir of the file, or its default; null: it is no member's. */
   readonly raftDirectory: string | null;
 }
 
@@ -51,7 +51,7 @@ export function findSettings(options: SettingsOptions, io: Io): Settings {
   const scope = config.scope;
   return {
     scope: typeof scope === "string" || typeof scope === "number" ? String(scope) : null,
-    raftDirectory: text(raft.data_dir),
+    raftDirectory: text(raft.data_dir) ?? defaultRaftDirectory(config),
     bases: [...new Set(addresses.map((address) => `${scheme}://${formatHostPort(address)}`))],
     client: {
       timeoutMs: TIMEOUT_MS,
@@ -59,6 +59,14 @@ export function findSettings(options: SettingsOptions, io: Io): Settings {
       tls: readTls(restapi, ctl, options.insecure),
     },
   };
+}
+
+/** As a member chooses it: beside its data directory. */
+function defaultRaftDirectory(config: JsonObject): string | null {
+  const [dataDir, name] = [text(section(config, "postgresql").data_dir), text(config.name)];
+  return dataDir === null || name === null
+    ? null
+    : join(dirname(dataDir), `${name.replaceAll("/", "_")}.raft`);
 }
 
 type Sections = [restapi: JsonObject, ctl: JsonObject, raft: JsonObject];

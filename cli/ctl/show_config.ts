@@ -2,6 +2,7 @@
 import type { Command } from "./command.ts";
 import { onlyClusterName } from "./members.ts";
 import { readConfig } from "./remote_config.ts";
+import { orLocalRecords } from "./without_members.ts";
 import { yamlText } from "./yaml_text.ts";
 
 export const showConfig: Command = {
@@ -11,8 +12,11 @@ export const showConfig: Command = {
   options: [],
   examples: ["agent ctl show-config", "agent ctl show-config > cluster.yml"],
   async run(context) {
-    const { scope } = await context.cluster.look(onlyClusterName(context));
-    context.io.out(yamlText((await readConfig(context.cluster, scope)).value).trimEnd());
-    return 0;
+    const { io, cluster } = context;
+    const name = onlyClusterName(context);
+    return await orLocalRecords(context, async () => {
+      const { scope } = await cluster.look(name);
+      io.out(yamlText((await readConfig(cluster, scope)).value).trimEnd());
+    }, ({ state }) => io.out(yamlText(state.config?.value ?? {}).trimEnd()));
   },
 };

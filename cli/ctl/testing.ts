@@ -1,6 +1,11 @@
 /** Runs `agent ctl` in tests: against a stub of an agent behind real HTTP, with a terminal made of lists. */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MemoryNetwork, monotonicClock, openWal, RaftNode } from "../../raft/mod.ts";
 import { type ApiServer, startApiServer } from "../../src/api/server.ts";
 import { MEMBERS, stubLocalConfig, StubPort } from "../../src/api/testing.ts";
+import { type CommandBody, encodeCommand } from "../../src/dcs/commands.ts";
 import type { Io } from "./io.ts";
 import { ctlCommand } from "./main.ts";
 
@@ -66,4 +71,49 @@ export async function runCtl(
     environment,
   });
   return { code, out: out.replace(/\n$/, ""), err: err.replace(/\n$/, "") };
+}
+
+const AT = "2026-11-28T12:00:00.000Z";
+const IDENTITY = { clusterId: 4711, nodeId: 1 };
+
+/** A raft directory: the log of a cluster of one. */
+export interface TestLog {
+  readonly directory: string;
+  /** Its member ends, and gives the directory up. */
+  stop(): void;
+}
+
+/** The log has these commands, and its member still runs. */
+export async function writeLog(commands: readonly CommandBody[]): Promise<TestLog> {
+  const directory = mkdtempSync(join(tmpdir(), "raft-log-"));
+  const clock = monotonicClock;
+  const storage = openWal(directory, IDENTITY, { now: clock.now, segmentBytes: 64 * 1024, inline: true });
+  const raft = new RaftNode({
+    id: 1,
+    clusterId: IDENTITY.clusterId,
+    members: [{ id: 1, name: "a", addr: "127.0.0.1:1" }],
+    storage,
+    transport: new MemoryNetwork(clock).transport(1),
+    clock,
+    random: () => 0.5,
+    stateMachine: { apply: () => true, snapshot: () => new Uint8Array(0), restore: () => {} },
+    electionMinMs: 100,
+    electionMaxMs: 200,
+    heartbeatMs: 50,
+  });
+  const ready = new Promise<void>((resolve) => {
+    raft.onEvent((event) => {
+      if (event.kind === "state" && event.ownTermApplied) resolve();
+    });
+  });
+  raft.start();
+  await ready;
+  for (const command of commands) {
+    await new Promise((resolve) => raft.propose(encodeCommand({ ...command, by: "a", at: AT }), resolve));
+  }
+  const stop = () => {
+    raft.stop();
+    storage.close();
+  };
+  return { directory, stop };
 }

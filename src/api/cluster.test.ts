@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { createApp } from "./app.ts";
-import { clusterJson, hostPortOf } from "./cluster.ts";
+import { hostPortOf } from "../model/host_port.ts";
+import { clusterJson } from "./cluster.ts";
 import { raftJson } from "./raft_routes.ts";
 import { dcsKey } from "./dcs_keys.ts";
 import { StubPort } from "./testing.ts";

@@ -4,6 +4,7 @@
  */
 import { Hono } from "@hono/hono";
 import { failsafeGap, votersHeard } from "../model/failsafe_gap.ts";
+import { hostPortOf } from "../model/host_port.ts";
 import { withOffset } from "../model/iso_time.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { formatLsn, type Lsn } from "../model/lsn.ts";
@@ -231,19 +232,4 @@ function positions(optime: Lsn | null, status: ShownStatus): Partial<ClusterMemb
 function position(optime: Lsn | null, lsn: Lsn | null): { lsn: string; lag: number | "unknown" } {
   if (!lsn) return { lsn: "unknown", lag: "unknown" };
   return { lsn: formatLsn(lsn), lag: optime === null ? "unknown" : Math.max(0, optime - lsn) };
-}
-
-/** Host and port of a `postgres://` address; null when it is none. */
-export function hostPortOf(connUrl: string): { host: string; port: number } | null {
-  try {
-    const url = new URL(connUrl);
-    if (url.hostname === "") return null;
-    return {
-      host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: url.port === "" ? 5432 : Number(url.port),
-    };
-  } catch (error) {
-    if (error instanceof TypeError) return null;
-    throw error;
-  }
 }

@@ -23,6 +23,21 @@ export function dialProblem(value: string): string | null {
   return isWildcard(parsed.host) ? `${value} stands for every address of a host: name one of them` : null;
 }
 
+/** Host and port of a `postgres://` address; null when it is none. */
+export function hostPortOf(connUrl: string): HostPort | null {
+  try {
+    const url = new URL(connUrl);
+    if (url.hostname === "") return null;
+    return {
+      host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+      port: url.port === "" ? 5432 : Number(url.port),
+    };
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
 /** `addr[,addr...]:port`: one port for all. */
 export function parseListen(
   value: string,

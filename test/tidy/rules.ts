@@ -96,6 +96,11 @@ export const DIRECTIONS: readonly Direction[] = [
       "raft/mod.ts",
     ],
   },
+  // The same, as the records that it amounts to.
+  {
+    from: "cli/ctl/local_records",
+    may: ["cli/ctl/", "src/model/", "src/lib/", "src/dcs/", "raft/mod.ts"],
+  },
   { from: "cli/ctl/", may: ["cli/ctl/", "src/api/client.ts", "src/config/", "src/model/", "src/lib/"] },
   { from: "cli/", may: ["cli/", "src/", "raft/mod.ts"] },
   { from: "test/tidy", may: ["test/tidy/"] },
