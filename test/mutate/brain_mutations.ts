@@ -688,6 +688,13 @@ const bootstrap = [
       "false",
     ],
   ]),
+  ...mutationsOf("src/agent/postgres/sync_memory.ts", ["src/agent/postgres/memory.test.ts"], [
+    [
+      "sync-of-others-unseen",
+      "if (isOthers && this.#server()?.syncLoaded && turn === this.#turn)",
+      "if (false)",
+    ],
+  ]),
   ...mutationsOf("src/agent/postgres/memory.ts", ["src/agent/postgres/memory.test.ts"], [
     ["end-of-a-lease-fails-a-recovery", "if (this.restored !== null) delete this.last.start;", ""],
   ]),
@@ -909,7 +916,6 @@ const synchronous: readonly Mutation[] = [
     ["startup-counts-at-once", "return moves === 2;", "return moves === 0;"],
   ]),
   ...mutationsOf("src/agent/postgres/memory.ts", ["src/agent/postgres/memory.test.ts"], [
-    ["sync-of-others-unseen", "if (server.syncLoaded && isOthers) {", "if (false) {"],
     ["end-of-wal-unknown-for-ever", "if (hasAll && !isWhole(server.floor))", "if (false)"],
   ]),
 ];

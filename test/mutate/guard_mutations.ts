@@ -88,7 +88,11 @@ const fence = mutationsOf("src/guard/fence.ts", ["src/guard/fence.test.ts"], [
 ]);
 
 const guard = mutationsOf("src/guard/guard.ts", ["src/guard/guard.test.ts"], [
-  ["socket-before-the-deadline", 'this.#wake(request.op !== "arm" && this.#isDue());', "this.#wake(false);"],
+  [
+    "socket-before-the-deadline",
+    'this.#wake(request.op !== "arm" && this.#isDue(this.#parts.clock.now()));',
+    "this.#wake(false);",
+  ],
   [
     "stopped-as-soon-as-told",
     "this.#allStopped = group.allStopped(this.#process);",
