@@ -157,6 +157,16 @@ test("programs that are not there", async () => {
   expect(code).toBe(1);
 });
 
+test("the program that an agent runs without, and what that costs", async () => {
+  const directory = host();
+  rmSync(join(directory, "bin", "pg_waldump"));
+  const { code, lines } = await validate(directory);
+  expect(lines[0]).toStartWith(
+    `F:9: warning: postgresql.bin_dir: ${directory}/bin/pg_waldump not found, so that`,
+  );
+  expect(code).toBe(0);
+});
+
 const DATA: readonly [name: string, make: (data: string) => void, problem: string | null][] = [
   ["empty", () => {}, null],
   ["of this version", (data) => fill(data, "17"), null],

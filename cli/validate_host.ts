@@ -14,7 +14,7 @@ import type { Issues, Path } from "../src/config/issues.ts";
 import { listenersOf } from "../src/config/ports.ts";
 import { formatHostPort } from "../src/model/host_port.ts";
 import { missingProgram } from "../src/postgres/hook_program.ts";
-import { findPrograms, ProgramsError } from "../src/postgres/programs.ts";
+import { findPrograms, ProgramsError, withoutWaldump } from "../src/postgres/programs.ts";
 import { logDirectoryProblem } from "./log_directory.ts";
 
 export async function checkHost(
@@ -72,7 +72,10 @@ export function checkPlaces(config: LocalConfig, major: number | null, issues: I
 function checkPrograms(config: PostgresqlConfig, issues: Issues): number | null {
   let major: number | null = null;
   try {
-    major = findPrograms(config).major;
+    const programs = findPrograms(config);
+    major = programs.major;
+    const lacks = withoutWaldump(programs);
+    if (lacks !== null) issues.warning(["postgresql", "bin_dir"], lacks);
   } catch (error) {
     if (!(error instanceof ProgramsError)) throw error;
     issues.error(["postgresql", "bin_dir"], error.message);

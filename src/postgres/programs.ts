@@ -16,7 +16,7 @@ export const PROGRAM_NAMES = [
 ] as const;
 export type ProgramName = typeof PROGRAM_NAMES[number];
 
-/** Without pg_waldump less is known of a stopped server, nothing else. */
+/** An agent goes on without pg_waldump, which is not in every image, and says what that costs. */
 const NEEDED = PROGRAM_NAMES.filter((name) => name !== "pg_waldump");
 
 export interface Programs {
@@ -66,6 +66,15 @@ export function findPrograms(config: Pick<PostgresqlConfig, "binDir" | "binName"
     );
   }
   return { directory, major, version: version.number, versionText: version.text, path };
+}
+
+/** What cannot be done without the one program that an agent runs without; null: it is there. */
+export function withoutWaldump(programs: Pick<Programs, "path">): string | null {
+  const path = programs.path("pg_waldump");
+  if (exists(path)) return null;
+  return `${path} not found, so that the end of a stopped PostgreSQL's WAL is not known: a primary that was killed does ` +
+    "not rejoin by itself, and in synchronous modes a standby that was restarted has no vote before it has " +
+    "streamed. Install the whole of PostgreSQL's server package, or correct postgresql.bin_dir or bin_name";
 }
 
 /** "postgres (PostgreSQL) 15.18 (Debian ...)"; development versions ("19devel") count as minor 0. */

@@ -390,9 +390,10 @@ const standby = [
     ["rewound-before-the-checkpoint", "if (!primary.checkpointAfterPromote) {", "if (false) {"],
     [
       "verdict-on-an-older-timeline",
-      "divergence.from !== holder || divergence.timelineOfOther !== primary.timeline",
-      "divergence.from !== holder",
+      'verdict === "unknown" || timelineOfOther === primary.timeline ? verdict : null',
+      "verdict",
     ],
+    ["failed-comparison-again-at-once", 'verdict === "unknown" || ', ""],
     ["rewound-for-ever", "!rewind.ok && rewind.failures >= REWINDS", "false"],
     ["copied-after-one-failure", "rewind.failures >= REWINDS", "rewind.failures >= 1"],
     ["rewind-against-its-setting", '!dynamic.postgresql.rejoin.includes("rewind")', "false"],

@@ -77,6 +77,8 @@ export class PostgresContext {
   readonly #surveying = new WorkQueue();
   /** The reading of the end of WAL that is under way, and what it is of: no second one is begun of that. */
   #reading: { readonly of: string; readonly work: Promise<void> } | null = null;
+  /** Why the last one failed: said once. */
+  #endFailure = "";
   #looksAtRoom = false;
   /** The settings for following a remote primary, as they were last. */
   #remote: RecoverySettings | null = null;
@@ -179,6 +181,7 @@ export class PostgresContext {
       let from: WalEnd | undefined;
       for (;;) {
         const end = await findWalEnd(programs, this.dataDir, control, WAL_END_LIMIT_MS, from);
+        this.#endFailure = "";
         if (!take(end)) return;
         changed();
         if (!end.isPart) return;
@@ -188,7 +191,9 @@ export class PostgresContext {
         from = end;
       }
     } catch (error) {
-      this.warn(`cannot find the end of WAL on disk: ${errorText(error)}`);
+      const text = errorText(error);
+      if (text !== this.#endFailure) this.warn(`cannot find the end of WAL on disk: ${text}`);
+      this.#endFailure = text;
     }
   }
 

@@ -12,7 +12,7 @@ import { join } from "../../postgres/disk.ts";
 import { DataMark } from "../../postgres/data_mark.ts";
 import { LocalServer } from "../../postgres/local_server.ts";
 import { PgpassFile } from "../../postgres/pgpass.ts";
-import { findPrograms } from "../../postgres/programs.ts";
+import { findPrograms, withoutWaldump } from "../../postgres/programs.ts";
 import { UnfinishedMarker } from "../../postgres/unfinished.ts";
 import { PostgresContext } from "./context.ts";
 import type { PostgresMemory } from "./memory.ts";
@@ -35,6 +35,8 @@ export function openContext(options: ContextOptions): PostgresContext {
   config.replaceCluster(dynamic.postgresql.section);
   const { postgresql, local } = config;
   const programs = findPrograms(postgresql);
+  const lacks = withoutWaldump(programs);
+  if (lacks !== null) log.warning("postgresql", lacks);
   const ownDir = join(local.raft.dataDir, "run");
   const hooks = new Hooks(log);
   const context: PostgresContext = new PostgresContext({

@@ -135,6 +135,17 @@ const CASES: readonly Case[] = [
     "compare",
   ],
   [
+    "a comparison that failed, and knows no timeline of the primary, is not made again at once",
+    node({
+      statuses: [seen(primaryStatus("a", { timeline: 2 }))],
+      postgres: postgres({
+        ...REJOIN_VIEW,
+        divergence: { ...verdict("unknown", 99_500), timelineOfOther: 0 },
+      }),
+    }),
+    "compare",
+  ],
+  [
     "a stopped diverged standby is rewound, not started",
     node({ postgres: postgres({ ...STOPPED, divergence: verdict("diverged") }) }),
     "rewind",

@@ -11,12 +11,12 @@ import { isUnjoined, livingHolder, type NodeView, retryLater, sourceOf } from ".
 
 /**
  * The verdict on this member's history against the present primary and its timeline; null: not compared yet.
+ * A comparison that failed knows no timeline of the other.
  */
 export function compared({ postgres: { divergence } }: NodeView, holder: string, primary: MemberStatus) {
-  if (divergence === null || divergence.from !== holder || divergence.timelineOfOther !== primary.timeline) {
-    return null;
-  }
-  return divergence.verdict;
+  if (divergence === null || divergence.from !== holder) return null;
+  const { verdict, timelineOfOther } = divergence;
+  return verdict === "unknown" || timelineOfOther === primary.timeline ? verdict : null;
 }
 
 /** This member's history was found to differ from the holder's. */
