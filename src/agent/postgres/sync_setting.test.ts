@@ -9,11 +9,11 @@ import type { PostgresUpkeep } from "./upkeep.ts";
 
 const SETTING = { method: "FIRST", count: 1, names: ["b"] } as const;
 
-/** A standby's server that goes by its files at once. `meanwhile` happens while a question is asked. */
-function server(meanwhile: { [query: string]: () => void }) {
+/** A server that goes by its files at once. `meanwhile` happens while a question is asked. */
+function server(meanwhile: { [query: string]: () => void }, inRecovery = true) {
   const memory = new PostgresMemory();
   memory.track(7);
-  Object.assign(memory.server!, { ready: true, status: { inRecovery: true } as ServerStatus });
+  Object.assign(memory.server!, { ready: true, status: { inRecovery } as ServerStatus });
   const [asked, warnings, log]: [string[], string[], MemoryLog] = [[], [], new MemoryLog()];
   const query = (text: string) => {
     asked.push(text);
@@ -60,4 +60,20 @@ test("standbys that others set while the checkpoint runs, and that are taken bac
   expect(memory.server).toMatchObject({ syncLoaded: true, commitsWait: true, othersSync: null });
   expect(asked.filter((text) => text === "CHECKPOINT").length).toBe(2);
   expect(warnings).toEqual([expect.stringContaining("changed to 'nobody' by others")]);
+});
+
+test("standbys are made to answer once a primary goes by the setting, as an answer releases what waits", async () => {
+  const writes = async (inRecovery: boolean) => {
+    const { sync, asked, memory } = server({}, inRecovery);
+    sync.want(SETTING);
+    await settled();
+    expect(memory.server!.syncLoaded).toBe(true);
+    const read = asked.findIndex((text) => text.includes("current_setting('synchronous_standby_names')"));
+    const [local, ...more] = asked.slice(read + 1).filter((text) =>
+      /synchronous_commit|FOR KEY SHARE/.test(text)
+    );
+    return [local, more.length];
+  };
+  expect(await writes(false)).toEqual(["SET synchronous_commit = local", 1]);
+  expect(await writes(true)).toEqual([undefined, 0]);
 });

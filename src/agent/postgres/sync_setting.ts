@@ -9,6 +9,7 @@ import { formatSetting, isSameSetting } from "../../sync/setting.ts";
 import type { PostgresContext } from "./context.ts";
 import type { PostgresUpkeep } from "./upkeep.ts";
 import type { ServerMemory } from "./server_memory.ts";
+import { writeSmall } from "./small_write.ts";
 import { hasRead, LIMIT_MS, sendersHaveRead } from "./reload_seen.ts";
 
 export class PostgresSync {
@@ -73,6 +74,7 @@ export class PostgresSync {
       this.#isNews = false;
       memory.standbys.isLoaded(own);
       changed();
+      if (setting.count > 0 && own.status?.inRecovery === false) await this.#provokeAnswers();
     }
     // Also where others have changed it for a moment: what was seen of an earlier turn counts no more.
     const isStale = this.#staleness(own);
@@ -109,6 +111,20 @@ export class PostgresSync {
     if (memory.standbys.text() === null) return true;
     const wanted = formatSetting(setting);
     return await hasRead("synchronous_standby_names", wanted, this.#context.parts, isStale);
+  }
+
+  /**
+   * A reload releases no commit that waits already: the answer of a standby does, and one that has all of WAL
+   * gives none for up to wal_receiver_status_interval (10 s). So there is a little more WAL.
+   */
+  async #provokeAnswers(): Promise<void> {
+    const { server, log } = this.#context.parts;
+    const options = { applicationName: "agent sync", statementTimeoutMs: LIMIT_MS };
+    try {
+      await server.with(options, (connection) => writeSmall(connection, "local"));
+    } catch (error) {
+      log.debug("sync_setting", `commits wait until a standby answers by itself: ${errorText(error)}`);
+    }
   }
 
   /**

@@ -6,12 +6,8 @@
 import { errorText } from "../../postgres/error_text.ts";
 import { pauseAfter } from "../../model/pause_after.ts";
 import type { PostgresContext } from "./context.ts";
+import { writeSmall } from "./small_write.ts";
 
-/** A lock of one row of a system catalog is a transaction with WAL. It conflicts with nothing but DROP. */
-const QUERIES = [
-  "SET default_transaction_read_only = off",
-  "SELECT FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database() FOR KEY SHARE",
-] as const;
 const LIMIT_MS = 10_000;
 const FIRST_PAUSE_MS = 500;
 const LAST_PAUSE_MS = 30_000;
@@ -40,10 +36,7 @@ export class WriteProof {
     // will. It is not cancelled: PostgreSQL calls a wait that was cancelled a success.
     const waits = memory.sync.count > 0;
     const limits = { applicationName: "agent write", statementTimeoutMs: waits ? 0 : LIMIT_MS };
-    server.with(limits, async (connection) => {
-      await connection.query(`SET synchronous_commit = ${waits ? "on" : "local"}`);
-      for (const query of QUERIES) await connection.query(query);
-    }).then(
+    server.with(limits, (connection) => writeSmall(connection, waits ? "on" : "local")).then(
       () => {
         this.#failures = 0;
         own.wroteUnder = epoch;
