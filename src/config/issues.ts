@@ -137,7 +137,13 @@ export function isSecret(path: Path, value: unknown): boolean {
   return isSecretPlace(path) || SECRET_TEXT.test(textOf(value));
 }
 
+/**
+ * Whether what stands there may be a secret by the names on the way to it. Names that say what it is instead
+ * make an exception: an unknown name inside of `authentication` is more likely a misspelt `password`.
+ */
 export function isSecretPlace(path: Path): boolean {
+  const name = path.findLast((part) => typeof part === "string");
+  if (typeof name === "string" && PLAIN_KEYS.has(name)) return false;
   return path.some((part) => typeof part === "string" && SECRET_KEY.test(part));
 }
 
@@ -149,12 +155,27 @@ export function withoutSecrets(value: Json, path: Path = []): Json {
       Object.entries(value).map(([key, item]) => [key, withoutSecrets(item, [...path, key])]),
     );
   }
-  const shown = value === null || typeof value === "boolean" || path.at(-1) === "username" ||
-    !isSecret(path, value);
+  const shown = value === null || typeof value === "boolean" || !isSecret(path, value);
   return shown ? value : "***";
 }
 
 const SECRET_KEY = /password|passwd|passphrase|secret|token|credential|^authentication$|^auth$|^users$/i;
+/** Keys of sections with secrets, and one that only sounds like it, whose values are none. */
+const PLAIN_KEYS: ReadonlySet<string> = new Set([
+  "username",
+  "sslmode",
+  "sslkey",
+  "sslcert",
+  "sslrootcert",
+  "sslcrl",
+  "sslcrldir",
+  "sslnegotiation",
+  "gssencmode",
+  "channel_binding",
+  // Of bootstrap.users.
+  "options",
+  "server_tokens",
+]);
 /** `user:secret@host`, `password=...`, and lines that lost the space behind a colon. */
 const SECRET_TEXT = /(pass|pwd|secret|token)\w*["']?\s*[=:]|\S+:\S*@/i;
 

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
+import type { Json } from "../model/json.ts";
 import { ENVIRONMENT } from "./env.ts";
+import { withoutSecrets } from "./issues.ts";
 import { isSecretKey } from "./secret.ts";
 import { MINIMAL, minimalWith, parse, parsedConfig } from "./testing.ts";
 
@@ -132,4 +134,21 @@ test("a quoted secret comes out as it was put in, whatever it is made of", () =>
     )
       .toBe(secret);
   }));
+});
+
+test("what is shown of a configuration hides each secret, and nothing that is none", () => {
+  for (const { path } of ENVIRONMENT) {
+    const shown = withoutSecrets(path.reduceRight<Json>((inner, key) => ({ [key]: inner }), "value"));
+    const hidden = JSON.stringify(shown).includes("***");
+    expect([path.join("."), hidden]).toEqual([path.join("."), isSecretKey(path.at(-1))]);
+  }
+  expect(withoutSecrets({
+    restapi: { auth: "u:p", server_tokens: "Minimal", authentication: { username: "u", pasword: "p" } },
+    bootstrap: { users: { admin: { password: "p", options: ["createrole", "createdb"] } } },
+    postgresql: { authentication: { rewind: { sslmode: "verify-full", sslkey: "/k", sslpassword: 1234 } } },
+  })).toEqual({
+    restapi: { auth: "***", server_tokens: "Minimal", authentication: { username: "u", pasword: "***" } },
+    bootstrap: { users: { admin: { password: "***", options: ["createrole", "createdb"] } } },
+    postgresql: { authentication: { rewind: { sslmode: "verify-full", sslkey: "/k", sslpassword: "***" } } },
+  });
 });
