@@ -11,6 +11,7 @@ import { MAX_BODY_BYTES } from "./body.ts";
 import { isHealthCheck } from "./health.ts";
 import { type Answer, answerOf, textAnswer } from "./http/answer.ts";
 import type { HttpRequest } from "./http/connection.ts";
+import { addressGroup } from "./http/limits.ts";
 import type { RequestHead } from "./http/request_head.ts";
 import type { ApiPort } from "./port.ts";
 
@@ -125,7 +126,8 @@ export class Answering {
     if (answer.status === 401 || answer.status === 403) {
       const text = new TextDecoder().decode(answer.body);
       const what = `${quotedOutside(method)} ${quotedOutside(head.path)}`;
-      this.#log.add("warning", "restapi.denied", `${address}: ${what} denied: ${answer.status} ${text}`);
+      const line = `${address}: ${what} denied: ${answer.status} ${text}`;
+      this.#log.add("warning", "restapi.denied", line, `${addressGroup(address)} ${text}`);
       // A client without access has to open a new connection for each request.
       return { ...answer, last: true };
     }

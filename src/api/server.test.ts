@@ -155,7 +155,7 @@ test("a switchover is answered when it is over", async () => {
   expect(reply.ok && [reply.status, reply.text]).toEqual([200, 'Successfully switched over to "node2"']);
 });
 
-test("a denied request leaves a line with its address, and a flood of them few", async () => {
+test("a denied request leaves a line with its address, and a flood of them from there no other", async () => {
   const port = new StubPort();
   port.changeRestapi({ authentication: { username: "a", password: "b" } });
   const log = new MemoryLog();
@@ -171,11 +171,10 @@ test("a denied request leaves a line with its address, and a flood of them few",
     const answers = await Promise.all(Array.from({ length: 10 }, () => raw(server.port, forged.repeat(3))));
     expect(answers.join("").match(/HTTP\/1\.1 401 Unauthorized/g)).toHaveLength(10);
   }
-  expect(log.lines).toHaveLength(10);
-  expect(log.lines[0]).toBe(
+  expect(log.lines).toEqual([
     String
       .raw`WARNING: 127.0.0.1: "POST" "/reload\n2026-01-01 00:00:00,000 INFO: promoted" denied: 401 no auth header received`,
-  );
+  ]);
 });
 
 test("no body is waited for before the access is granted", async () => {

@@ -22,6 +22,24 @@ test("lines are limited by kind, whatever their text, and what was left out is s
   expect(log.lines).toHaveLength(12);
 });
 
+test("one that goes on has one line a minute, which counts the others, and leaves room for everybody else", () => {
+  let nowMs = 0;
+  const log = new MemoryLog();
+  const limited = new LimitedLog(log, () => nowMs);
+  const deny = (ip: string) => limited.add("warning", "restapi.denied", `denied to ${ip}`, ip);
+  for (; nowMs < 59_000; nowMs += 100) deny("192.0.2.1");
+  deny("192.0.2.2");
+  expect(log.lines).toEqual(["WARNING: denied to 192.0.2.1", "WARNING: denied to 192.0.2.2"]);
+  nowMs = 60_000;
+  deny("192.0.2.1");
+  expect(log.lines.at(-1)).toBe(
+    "WARNING: denied to 192.0.2.1 (and 589 more like it since the last such line)",
+  );
+  // Any number of subjects shares the budget of the kind.
+  for (let i = 0; i < 5000; i++) deny(`198.51.100.${i}`);
+  expect(log.lines).toHaveLength(12);
+});
+
 test("a flood of any kinds and texts writes less than a megabyte a minute", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.string(), fc.nat(20))), (events) => {

@@ -1,7 +1,8 @@
 /**
  * Lines about strangers' requests, limited by their kind. A kind is a constant of the program, never a text
  * from outside: however the requests vary, the lines of one kind share one budget, and no other kind loses
- * its own.
+ * its own. Within a kind, one subject (a client, say) has one line a minute: a client that goes on asking
+ * does not use up the lines that tell of others.
  */
 import type { Level, Log } from "./log.ts";
 import { oneLine } from "./plain_text.ts";
@@ -13,6 +14,11 @@ const REFILL_MS = 6000;
 /** Kinds are few. If a caller made them from outside texts all the same, they would share the last budget. */
 const MAX_KINDS = 50;
 const OTHER_KINDS = "other kinds";
+/** The lines of one subject are so far apart. */
+const SUBJECT_MS = 60_000;
+const MAX_SUBJECT = 200;
+/** A flood of subjects forgets those that were said longest ago; the budget of their kind still holds. */
+const MAX_SUBJECTS = 1000;
 /** The longest line; quoted texts from outside are cut before (quotedOutside). */
 const MAX_LENGTH = 1000;
 
@@ -63,24 +69,61 @@ export class KindLimiter {
   }
 }
 
+/** When each subject had its last line, the longest ago first. */
+class SubjectLimiter {
+  readonly #now: () => number;
+  readonly #said = new Map<string, { readonly atMs: number; suppressed: number }>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Its line has to wait; counted. */
+  waits(subject: string): boolean {
+    const last = this.#said.get(subject);
+    if (last === undefined || this.#now() - last.atMs >= SUBJECT_MS) return false;
+    last.suppressed++;
+    return true;
+  }
+
+  /** It has its line now. Returns how many were left out since the one before. */
+  said(subject: string): number {
+    const suppressed = this.#said.get(subject)?.suppressed ?? 0;
+    this.#said.delete(subject);
+    this.#said.set(subject, { atMs: this.#now(), suppressed: 0 });
+    if (this.#said.size > MAX_SUBJECTS) this.#said.delete(this.#said.keys().next().value!);
+    return suppressed;
+  }
+}
+
 /** Writes through to a log as far as the budget of each kind goes. */
 export class LimitedLog {
   readonly #log: Pick<Log, Level>;
   readonly #limiter: KindLimiter;
+  readonly #subjects: SubjectLimiter;
 
   constructor(log: Pick<Log, Level>, now: () => number) {
     this.#log = log;
     this.#limiter = new KindLimiter(now);
+    this.#subjects = new SubjectLimiter(now);
   }
 
   /**
    * `kind`: a constant ("restapi.denied"), the event of the line. Texts from outside within `text`:
-   * quotedOutside.
+   * quotedOutside. `subject`: the one that the line is about, which has one line of the kind a minute.
+   * @default none: only the budget of the kind counts
    */
-  add(level: Level, kind: string, text: string): void {
+  add(level: Level, kind: string, text: string, subject?: string): void {
+    const key = subject === undefined ? null : `${kind} ${subject.slice(0, MAX_SUBJECT)}`;
+    if (key !== null && this.#subjects.waits(key)) return;
     const suppressed = this.#limiter.take(kind);
     if (suppressed === null) return;
-    const more = suppressed === 0 ? "" : ` (and ${suppressed} more of this kind since the last such line)`;
+    const alike = key === null ? 0 : this.#subjects.said(key);
+    const notes = [
+      ...(alike === 0 ? [] : [`${alike} more like it since the last such line`]),
+      ...(suppressed === 0 ? [] : [`${suppressed} more of this kind since the last such line`]),
+    ];
+    const more = notes.length === 0 ? "" : ` (and ${notes.join(", ")})`;
     this.#log[level](kind, oneLine(text, MAX_LENGTH) + more);
   }
 }
