@@ -353,6 +353,16 @@ test("a member whose last reload was refused is named, with the reason", async (
   expect((await cluster.ctl(["list"])).out).not.toContain("Reload refused");
 });
 
+test("a certificate that ends soon is named, with the member and its setting", async () => {
+  const ends = new Date(Date.now() + 6.5 * 24 * 60 * 60 * 1000).toISOString();
+  cluster.port.changeMember("node3", { certificatesEnding: [{ key: "restapi.certfile", ends }] });
+  expect((await cluster.ctl(["list"])).out).toContain(
+    ` Certificate: node3, restapi.certfile ends in 6 days (${ends})`,
+  );
+  cluster.port.changeMember("node3", { certificatesEnding: undefined });
+  expect((await cluster.ctl(["list"])).out).not.toContain("Certificate:");
+});
+
 test("a failover that waits longer than ttl says is shown", async () => {
   const { dcs } = cluster.port.view();
   cluster.port.change({ dcs: { ...dcs!, waitTtlMs: 4_294_967_296_000 } });

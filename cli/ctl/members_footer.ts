@@ -7,6 +7,7 @@ import type {
   SlotAtRiskJson,
 } from "../../src/api/client.ts";
 import type { Ailment } from "../../src/model/ailment.ts";
+import { endText } from "../../src/model/certificate.ts";
 import { describeCopy } from "../../src/model/copy_status.ts";
 import type { LastStop } from "../../src/model/last_stop.ts";
 import type { SyncTrouble, SyncTroubleKind } from "../../src/model/sync_trouble.ts";
@@ -120,10 +121,19 @@ export function footer(
     if (refused === undefined) continue;
     lines.push(` Reload refused: ${name} goes on with what it had, ${refused.why} (${refused.at})`);
   }
+  lines.push(...certificateLines(members));
   for (const { name, last_seen_s } of agent?.unreachable ?? []) {
     lines.push(` Unreachable: ${name}${last_seen_s === null ? "" : `, last seen ${last_seen_s} s ago`}`);
   }
   const stale = staleText({ agent });
   if (stale !== null) lines.push(` Stale: ${stale}`);
   return lines;
+}
+
+function certificateLines(members: readonly ClusterMemberJson[]): string[] {
+  return members.flatMap(({ name, agent }) =>
+    (agent?.certificates_ending ?? []).map(({ key, ends }) =>
+      ` Certificate: ${name}, ${key} ${endText(ends, Date.now())} (${ends})`
+    )
+  );
 }

@@ -38,11 +38,9 @@ const oid = (id: keyof typeof OID) => der(TAG.oid, OID[id]);
 const nameOf = (text: string) =>
   der(SEQUENCE, der(SET, der(SEQUENCE, oid("commonName"), der(TAG.text, Buffer.from(text)))));
 const signature = der(SEQUENCE, oid("ecdsaWithSha256"));
-const forever = der(
-  SEQUENCE,
-  der(TAG.time, Buffer.from("20200101000000Z")),
-  der(TAG.time, Buffer.from("21200101000000Z")),
-);
+const timeOf = (date: Date) => Buffer.from(date.toISOString().replace(/[-:T]|\.\d+/g, ""));
+const validity = (begin: Date, end: Date) =>
+  der(SEQUENCE, der(TAG.time, timeOf(begin)), der(TAG.time, timeOf(end)));
 
 function pem(label: string, bytes: Uint8Array): string {
   const lines = Buffer.from(bytes).toString("base64").match(/.{1,64}/g)!;
@@ -78,10 +76,17 @@ export class Authority {
   readonly ca: string;
   readonly #name: string;
   readonly #key: KeyObject;
+  readonly #validity: Buffer;
 
-  constructor(name: string) {
+  /** The times are of its own certificate, and of all that it signs. */
+  constructor(
+    name: string,
+    end = new Date("2120-01-01T00:00:00Z"),
+    begin = new Date("2020-01-01T00:00:00Z"),
+  ) {
     const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     this.#name = name;
+    this.#validity = validity(begin, end);
     this.#key = privateKey;
     const isAuthority = der(SEQUENCE, der(TAG.boolean, [255]));
     this.ca = this.#sign(name, publicKey, [extension("basicConstraints", isAuthority)]);
@@ -109,7 +114,7 @@ export class Authority {
       der(TAG.integer, [1], randomBytes(8)),
       signature,
       nameOf(this.#name),
-      forever,
+      this.#validity,
       nameOf(subject),
       key.export({ type: "spki", format: "der" }),
       ...extensions.length === 0 ? [] : [der(0xa3, der(SEQUENCE, ...extensions))],

@@ -42,6 +42,15 @@ export const FILE_METRICS: readonly Metric[] = [
     "Value is 1 if the last reload of this node's file was refused, 0 otherwise.",
     ({ view }) => view.status ? flag(view.status.reloadRefused !== undefined) : null,
   ),
+  gauge(
+    "cert_expiry_seconds",
+    "Seconds until the certificate of that setting ends; below 0: it has.",
+    ({ view }) =>
+      (view.certificates ?? []).map(({ key, ends }) => ({
+        labels: { cert: key },
+        value: (Date.parse(ends) - Date.now()) / 1000,
+      })),
+  ),
 ];
 
 /** Metrics of what keeps the member from its place, until an operator or time helps. */

@@ -116,6 +116,7 @@ const member = openFields({ name: anyText, role: anyText, state: anyText, api_ur
     copy,
     follows: anyText,
     reload_refused: openFields({ at: anyText, why: anyText }),
+    certificates_ending: list(openFields({ key: anyText, ends: anyText }), MAX_AILMENTS),
     copy_failed: anyText,
     needs_reinit: anyText,
     ailments: list(

@@ -189,7 +189,7 @@ function heldState({ needsReinit, running, state }: ShownStatus): string {
 
 function ownFields(view: ApiView, status: ShownStatus): Pick<ClusterMemberJson, "agent"> {
   const { watchdog, before, lastStop, leadFailure, copy, copyFailed, needsReinit } = status;
-  const { reloadRefused, slotsAtRisk, following, ailments, syncTroubles } = status;
+  const { reloadRefused, certificatesEnding, slotsAtRisk, following, ailments, syncTroubles } = status;
   const agent = {
     ...(following === null || following === shownLeader(view.dcs) ? {} : { follows: following }),
     ...(copy === undefined ? {} : { copy: copyJson(copy) }),
@@ -200,6 +200,7 @@ function ownFields(view: ApiView, status: ShownStatus): Pick<ClusterMemberJson, 
     ...(lastStop === undefined ? {} : { last_stop: lastStop }),
     ...(leadFailure === undefined ? {} : { lead_failure: leadFailureJson(leadFailure) }),
     ...(reloadRefused === undefined ? {} : { reload_refused: reloadRefused }),
+    ...(certificatesEnding === undefined ? {} : { certificates_ending: certificatesEnding }),
     ...(slotsAtRisk === undefined ? {} : { slots_at_risk: slotsAtRisk.map(riskJson) }),
     ...(ailments === undefined || ailments.length === 0 ? {} : { ailments }),
     ...(syncTroubles === undefined ? {} : { sync_troubles: syncTroubles }),

@@ -4,6 +4,7 @@
  * Implemented by src/agent; tests use testing.ts.
  */
 import type { GuardView } from "../model/guard_view.ts";
+import type { CertificateEnd } from "../model/certificate.ts";
 import type { ConfigCheck } from "../model/config_check.ts";
 import type { DynamicConfig, LocalConfig } from "../model/config.ts";
 import type { WrittenConfig } from "../config/written.ts";
@@ -131,6 +132,8 @@ export interface ApiView {
   readonly counters: AgentCounters;
   /** Lines of the log that wait, and that were lost. */
   readonly log?: LogCounts;
+  /** When the certificates of this node end, as its files say. @default none */
+  readonly certificates?: readonly CertificateEnd[];
   /** How the user's commands ended; absent on a witness. */
   readonly hookExits?: readonly HookExit[];
   /** Where its PostgreSQL keeps files, as last probed; absent on a witness. */

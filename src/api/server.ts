@@ -2,6 +2,7 @@
  * Serves the REST API on `restapi.listen`: plain HTTP, or HTTPS when a certificate is configured. Up before
  * PostgreSQL is, and up when it hangs. Bytes that are no HTTP harm nothing but their own connection.
  */
+import { fileState } from "../lib/file_state.ts";
 import { LimitedLog } from "../lib/limited_log.ts";
 import { type Log, silentLog } from "../lib/log.ts";
 import type { LocalConfig, RestApiConfig } from "../model/config.ts";
@@ -23,6 +24,8 @@ export interface ApiServer {
    * changed.
    */
   reload(config: LocalConfig): void;
+  /** Takes certificates that were renewed on the disk. To be called now and then; costs little. */
+  look(): void;
   stop(): Promise<void>;
 }
 
@@ -63,41 +66,104 @@ export function startApiServer(port: ApiPort, config: LocalConfig, options: Serv
     onError,
     collect: options.collect,
   };
-  let restapi = config.restapi;
-  let certificates = loadCertificates(restapi);
-  let running = listen(restapi, certificates, serving);
-
+  const listener = new Listener(config.restapi, serving);
   return {
     get port() {
-      return running.port;
+      return listener.port;
     },
-    reload(next) {
-      const nextCertificates = loadCertificates(next.restapi);
-      if (
-        sameListener(restapi, next.restapi) && certificates?.fingerprint === nextCertificates?.fingerprint
-      ) return;
-      // The runtime cannot change the certificate of a listener: the old one stops accepting, its connections
-      // live on.
-      running.retire();
-      try {
-        running = listen(next.restapi, nextCertificates, serving);
-      } catch (error) {
-        running = listen(restapi, certificates, serving);
-        throw error;
-      }
-      restapi = next.restapi;
-      certificates = nextCertificates;
-    },
+    reload: ({ restapi }) => listener.reload(restapi),
+    look: () => listener.look(),
     stop() {
-      running.stop();
+      listener.stop();
       return Promise.resolve();
     },
   };
 }
 
+/** Listens on one address, with the certificates of the moment. */
+class Listener {
+  readonly #serving: Serving;
+  #restapi: RestApiConfig;
+  /** State of the files in force, or tried last. Noted before they are read: a change in between is seen. */
+  #seen: string;
+  #certificates: CertificateFiles | null;
+  #running: HttpServer;
+
+  constructor(restapi: RestApiConfig, serving: Serving) {
+    this.#serving = serving;
+    this.#restapi = restapi;
+    this.#seen = stateOf(restapi);
+    this.#certificates = loadCertificates(restapi);
+    this.#running = listen(restapi, this.#certificates, serving);
+  }
+
+  get port(): number {
+    return this.#running.port;
+  }
+
+  stop(): void {
+    this.#running.stop();
+  }
+
+  reload(next: RestApiConfig): void {
+    const seen = stateOf(next);
+    const certificates = loadCertificates(next);
+    if (!sameListener(this.#restapi, next) || !this.#hasFiles(certificates)) {
+      this.#listenAnew(next, certificates);
+    }
+    this.#restapi = next;
+    this.#seen = seen;
+  }
+
+  look(): void {
+    const state = stateOf(this.#restapi);
+    if (state === this.#seen) return;
+    this.#seen = state;
+    const { log } = this.#serving;
+    try {
+      const renewed = loadCertificates(this.#restapi);
+      if (this.#hasFiles(renewed)) return;
+      this.#listenAnew(this.#restapi, renewed);
+      log.add("info", "restapi.tls", "certificates of the REST API were read: they have changed on the disk");
+    } catch (error) {
+      log.add("error", "restapi.tls", `the REST API goes on with the old certificate: ${messageOf(error)}`);
+    }
+  }
+
+  #hasFiles(certificates: CertificateFiles | null): boolean {
+    return this.#certificates?.fingerprint === certificates?.fingerprint;
+  }
+
+  /** The runtime cannot change the certificate of a listener: the old one retires, its connections live on. */
+  #listenAnew(next: RestApiConfig, certificates: CertificateFiles | null): void {
+    const { port } = this.#running;
+    this.#running.retire();
+    try {
+      this.#running = listen(keepingPort(next, this.#restapi, port), certificates, this.#serving);
+    } catch (error) {
+      const before = keepingPort(this.#restapi, this.#restapi, port);
+      this.#running = listen(before, this.#certificates, this.#serving);
+      throw error;
+    }
+    this.#certificates = certificates;
+  }
+}
+
 function sameListener(a: RestApiConfig, b: RestApiConfig): boolean {
   return a.listen.host === b.listen.host && a.listen.port === b.listen.port &&
-    a.verifyClient === b.verifyClient;
+    a.verifyClient === b.verifyClient && a.ciphers === b.ciphers;
+}
+
+/** A witness that took any free port keeps it: the others know it by that. */
+function keepingPort(next: RestApiConfig, inForce: RestApiConfig, port: number): RestApiConfig {
+  const { listen } = next;
+  return listen.port === 0 && listen.host === inForce.listen.host
+    ? { ...next, listen: { ...listen, port } }
+    : next;
+}
+
+function stateOf({ certfile, keyfile, cafile }: RestApiConfig): string {
+  return certfile === null ? "" : fileState([certfile, keyfile, cafile].filter((path) => path !== null));
 }
 
 function loadCertificates(config: RestApiConfig): CertificateFiles | null {
@@ -133,6 +199,7 @@ function listen(
         port,
         tls: certificates === null ? null : {
           ...certificates,
+          ciphers: config.ciphers,
           clientCertificate: config.verifyClient === "none" ? "not asked for" : config.verifyClient,
         },
         limits,
@@ -147,6 +214,11 @@ function listen(
       if (isInUse(error)) break;
     }
   }
+  if (isCipherFault(failure)) {
+    throw new ListenError(`restapi.ciphers: "${config.ciphers}" names no cipher that is known here`, {
+      cause: failure,
+    });
+  }
   const why = isInUse(failure) ? "another program listens there already" : messageOf(failure);
   throw new ListenError(
     `Couldn't start a service on '${host}:${port}' (${why}), please check your \`restapi.listen\` configuration`,
@@ -156,6 +228,10 @@ function listen(
 
 function isInUse(error: unknown): boolean {
   return (error as { code?: string }).code === "EADDRINUSE" || messageOf(error).includes("EADDRINUSE");
+}
+
+function isCipherFault(error: unknown): boolean {
+  return /invalid ciphers/i.test(messageOf(error));
 }
 
 function messageOf(error: unknown): string {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { askFailsafe } from "../agent/rest/ask_member.ts";
+import { MemoryLog } from "../lib/log.ts";
 import type { LocalConfig, RestApiConfig } from "../model/config.ts";
 import { ApiClient, type ClientTls } from "./client.ts";
 import { ListenError } from "./listen_error.ts";
@@ -209,4 +210,51 @@ test("a reload with a broken certificate keeps the one in service", async () => 
   install("no certificate", "no key");
   expect(() => server.reload(configOf("none", server.port).config)).toThrow(ListenError);
   expect(await shownName(server)).toBe("server");
+});
+
+test("a renewed certificate is taken from the disk, a half-replaced pair when it is whole", async () => {
+  const { stub, config } = configOf("none");
+  const log = new MemoryLog();
+  const server = startApiServer(stub, config, { log });
+  running.push(server);
+  const { port } = server;
+  const said = () => log.lines.filter((line) => line.includes("certificate"));
+  server.look();
+  expect(said()).toEqual([]);
+  writeFileSync(join(directory, "cert.pem"), RENEWED);
+  server.look();
+  server.look();
+  expect(await shownName(server)).toBe("server");
+  expect(said()).toEqual([expect.stringContaining("ERROR: the REST API goes on with the old certificate: ")]);
+  writeFileSync(join(directory, "key.pem"), RENEWED_KEY);
+  server.look();
+  expect(await shownName(server)).toBe("renewed");
+  expect(said().at(-1)).toContain("INFO: certificates of the REST API were read");
+  // Any free port was asked for, and the others know this one.
+  expect(server.port).toBe(port);
+});
+
+test("restapi.ciphers limits the ciphers of TLS 1.2, and a list without any is an error", async () => {
+  const { stub, config } = configOf("none");
+  const withCiphers = (ciphers: string) => ({ ...config, restapi: { ...config.restapi, ciphers } });
+  const server = startApiServer(stub, withCiphers("ECDHE-ECDSA-AES128-GCM-SHA256:!aNULL"), {});
+  running.push(server);
+  const cipherOf = (ciphers: string, maxVersion: "TLSv1.2" | "TLSv1.3") =>
+    new Promise<string | null>((resolve) => {
+      const tls = { ca: AUTHORITY, ciphers, maxVersion };
+      const socket = connect({ host: "127.0.0.1", port: server.port, ...tls }, () => {
+        resolve(socket.getCipher().name);
+        socket.destroy();
+      });
+      socket.on("error", () => resolve(null));
+    });
+  const other = "ECDHE-ECDSA-AES256-GCM-SHA384";
+  expect(await cipherOf("ECDHE-ECDSA-AES128-GCM-SHA256", "TLSv1.2")).toBe("ECDHE-ECDSA-AES128-GCM-SHA256");
+  expect(await cipherOf(other, "TLSv1.2")).toBe(null);
+  expect(await cipherOf(other, "TLSv1.3")).toStartWith("TLS_");
+  expect(() => server.reload(withCiphers("NONE-SUCH"))).toThrow(
+    'restapi.ciphers: "NONE-SUCH" names no cipher that is known here',
+  );
+  server.reload(withCiphers(other));
+  expect(await cipherOf(other, "TLSv1.2")).toBe(other);
 });

@@ -3,6 +3,7 @@
  * server and its clients. Fields under `agent` are additions; everything else is Patroni's.
  */
 import type { Ailment } from "../model/ailment.ts";
+import type { CertificateEnd } from "../model/certificate.ts";
 import type { SyncTrouble } from "../model/sync_trouble.ts";
 import type { ReinitializeStatus } from "../model/reinitialize_status.ts";
 import type { Json, JsonObject } from "../model/json.ts";
@@ -67,6 +68,8 @@ export interface StatusJson {
     readonly lead_failure?: LeadFailureJson;
     /** The last reload of its file was refused; until a good one. */
     readonly reload_refused?: ReloadRefused;
+    /** When its certificates end; left out: it has none. */
+    readonly certificates?: readonly CertificateEnd[];
     readonly ailments?: readonly Ailment[];
     /** What is not well with synchronous replication, as the holder of the lock says it. */
     readonly sync_troubles?: readonly SyncTrouble[];
@@ -253,6 +256,8 @@ export interface ClusterMemberJson {
     readonly needs_reinit?: string;
     /** The last reload of its file was refused; until a good one. */
     readonly reload_refused?: ReloadRefused;
+    /** Certificates that end within 30 days, or have; the keys of a later version are any words. */
+    readonly certificates_ending?: readonly CertificateEnd[];
     /** What is not well with its host or its PostgreSQL; the causes of a later version are any words. */
     readonly ailments?: readonly Ailment[];
     /** What is not well with synchronous replication, as the holder of the lock says it. */

@@ -127,6 +127,7 @@ export function statusJson(view: ApiView): StatusJson {
       ...(status?.lastStop ? { last_stop: status.lastStop } : {}),
       ...(status?.leadFailure ? { lead_failure: leadFailureJson(status.leadFailure) } : {}),
       ...(status?.reloadRefused ? { reload_refused: status.reloadRefused } : {}),
+      ...(view.certificates?.length ? { certificates: view.certificates } : {}),
       ...(status?.ailments?.length ? { ailments: status.ailments } : {}),
       ...(status?.syncTroubles ? { sync_troubles: status.syncTroubles } : {}),
     },

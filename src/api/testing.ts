@@ -462,6 +462,7 @@ export function stubLocalConfig(listenPort = 0): LocalConfig {
       keyfile: null,
       keyfilePassword: null,
       cafile: null,
+      ciphers: null,
       verifyClient: "none",
       allowlist: [],
       allowlistIncludeMembers: false,

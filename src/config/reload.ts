@@ -90,6 +90,7 @@ const RESTAPI: Rules<RestApiConfig> = {
   keyfile: row("restapi.keyfile"),
   keyfilePassword: row("restapi.keyfile_password"),
   cafile: row("restapi.cafile"),
+  ciphers: row("restapi.ciphers"),
   verifyClient: row("restapi.verify_client"),
   allowlist: row("restapi.allowlist"),
   allowlistIncludeMembers: row("restapi.allowlist_include_members"),

@@ -46,6 +46,7 @@ export function buildRestApi(
     keyfile: section.keyfile ?? null,
     keyfilePassword: section.keyfile_password ?? null,
     cafile: section.cafile ?? null,
+    ciphers: section.ciphers || null,
     verifyClient,
     allowlist: allowlist(section.allowlist ?? [], issues),
     allowlistIncludeMembers: section.allowlist_include_members ?? false,

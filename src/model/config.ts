@@ -65,6 +65,8 @@ export interface RestApiConfig {
   readonly keyfile: string | null;
   readonly keyfilePassword: string | null;
   readonly cafile: string | null;
+  /** Ciphers of TLS 1.2, as OpenSSL lists them; null: the usual ones. */
+  readonly ciphers: string | null;
   readonly verifyClient: "none" | "optional" | "required";
   readonly allowlist: readonly string[];
   readonly allowlistIncludeMembers: boolean;

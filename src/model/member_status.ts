@@ -3,6 +3,7 @@
  * never logged.
  */
 import type { Ailment } from "./ailment.ts";
+import type { CertificateEnd } from "./certificate.ts";
 import type { CopyStatus } from "./copy_status.ts";
 import type { JsonObject } from "./json.ts";
 import type { LeadFailure } from "./lead_failure.ts";
@@ -147,6 +148,8 @@ export interface MemberStatus {
   readonly leadFailure?: LeadFailure;
   /** Absent: the last reload of its file was not refused, or that is of an older version. */
   readonly reloadRefused?: ReloadRefused;
+  /** Certificates that end within 30 days, or have. Absent: none, or it is of an older version. */
+  readonly certificatesEnding?: readonly CertificateEnd[];
   /**
    * While it leads the raft group: how many more voters may fail. Null, or left out by older versions,
    * otherwise.

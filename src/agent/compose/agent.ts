@@ -229,6 +229,7 @@ function memberOptions(
     nofailover: () => config().nofailover,
     failoverPriority: () => config().failoverPriority,
     reloadRefused: () => ground.reloadRefused,
+    certificatesEnding: () => ground.certificates.ending,
     peers: () => raft.status().members.map((peer) => peer.id),
     bootstrapConfig: () => restored.forNewCluster(),
     effective,

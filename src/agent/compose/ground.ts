@@ -18,6 +18,7 @@ import { type ReloadRefused, reloadRefused } from "../../model/reload_refused.ts
 import { VERSION } from "../../model/version.ts";
 import type { WrittenConfig } from "../../config/written.ts";
 import type { ClusterApiOptions } from "../rest/cluster_api.ts";
+import { CertificateExpiry } from "./certificate_expiry.ts";
 import { dynamicReader } from "./dynamic_reader.ts";
 import { DecisionFile } from "./decision_file.ts";
 import { type Gap, heardOf, watchGap } from "./gap_watch.ts";
@@ -70,6 +71,7 @@ export class Ground {
   readonly restored: RestoredConfig;
   /** Keeps a decision with its view, where the file is configured. */
   readonly record: (pair: DecisionPair) => void;
+  readonly certificates: CertificateExpiry;
   readonly #options: NodeOptions;
   readonly #closeRaft: (closed: () => void) => void;
   readonly #tlsWatch: TlsWatch | null;
@@ -97,6 +99,7 @@ export class Ground {
     this.raft = opened.raft;
     this.#closeRaft = opened.closeRaft;
     this.#tlsWatch = opened.tlsWatch;
+    this.certificates = new CertificateExpiry({ config, wallMs: this.wallMs, log });
     const decisions = new DecisionFile({ config, wallMs: this.wallMs, log });
     this.record = (pair) => decisions.record(pair);
     this.restored = new RestoredConfig(config, log);
@@ -117,6 +120,7 @@ export class Ground {
       written,
       raftSync: () => this.#syncs.reading(),
       logCounts: () => log.counts(),
+      certificates: () => this.certificates.readings,
     };
   }
 
@@ -171,6 +175,7 @@ export class Ground {
       );
       stop(EXIT_REMOVED);
     });
+    this.certificates.start(clock);
     parts.start();
     raft.start();
     return {

@@ -2,8 +2,9 @@
  * Takes renewed certificates of the connections between members from the disk, without a signal. Looks at
  * the files' state, which is cheap, and reads them when it has changed.
  */
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { Clock, TlsFiles, TlsLayer } from "../../../raft/mod.ts";
+import { fileState } from "../../lib/file_state.ts";
 import type { Log } from "../../lib/log.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import { ownCertificateFlaw } from "./raft_certificate.ts";
@@ -52,16 +53,7 @@ export class TlsWatch {
 }
 
 function stateOf({ raft: { tls } }: LocalConfig): string {
-  if (tls === null) return "";
-  return [tls.certfile, tls.keyfile, tls.cafile].map((path) => {
-    try {
-      const { ino, size, mtimeMs } = statSync(path);
-      return `${path} ${ino} ${size} ${mtimeMs}`;
-    } catch (error) {
-      // A directory that may not be entered any more throws here, on a timer, where no caller would catch it.
-      return `${path} ${(error as NodeJS.ErrnoException).code}`;
-    }
-  }).join("\n");
+  return tls === null ? "" : fileState([tls.certfile, tls.keyfile, tls.cafile]);
 }
 
 /**

@@ -5,6 +5,7 @@ import type { GuardPort } from "../../guard/port.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { Life } from "../../model/life.ts";
 import type { MemberFacts } from "../../model/records.ts";
+import type { CertificateEnd } from "../../model/certificate.ts";
 import type { ReloadRefused } from "../../model/reload_refused.ts";
 import { type AskFailsafe, Failsafe } from "../lease/failsafe.ts";
 import { Tenancy } from "../lease/tenancy.ts";
@@ -40,6 +41,8 @@ export interface MemberOptions extends Omit<VoterOptions, "who"> {
   readonly failoverPriority: () => number;
   /** The last reload of the file, when it was refused. @default none */
   readonly reloadRefused?: () => ReloadRefused | null;
+  /** Certificates that end soon. @default none */
+  readonly certificatesEnding?: () => readonly CertificateEnd[];
   /** What is not well with this host or its PostgreSQL; null: not looked at. @default null */
   readonly ailments?: () => readonly OwnAilment[] | null;
   /** Raft ids of all members. */

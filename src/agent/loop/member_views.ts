@@ -88,6 +88,7 @@ export function statusInput(rooms: MemberRooms, wishes: Wishes, nowMs: number): 
     leadFailure: leadFailures.shown(nowMs),
     needsReinit: whyReinit({ postgres: view, dynamic: voter.dynamic }),
     reloadRefused: options.reloadRefused?.() ?? null,
+    certificatesEnding: options.certificatesEnding?.() ?? [],
     ailments: options.ailments?.() ?? null,
     syncTroubles: rooms.syncWatch.troubles,
   };

@@ -9,6 +9,7 @@ import type { LastStop } from "../../model/last_stop.ts";
 import { isUnfenced, type Life } from "../../model/life.ts";
 import type { MemberStatus, WatchdogSummary } from "../../model/member_status.ts";
 import type { PostgresRole, PostgresView } from "../../model/postgres_view.ts";
+import type { CertificateEnd } from "../../model/certificate.ts";
 import type { ReloadRefused } from "../../model/reload_refused.ts";
 import { type DcsState, isInitialized } from "../../model/records.ts";
 import { isPromised } from "../../sync/record.ts";
@@ -55,6 +56,7 @@ export interface OwnStatusInput {
   readonly needsReinit?: string | null;
   /** @default null */
   readonly reloadRefused?: ReloadRefused | null;
+  readonly certificatesEnding?: readonly CertificateEnd[];
   /** @default null */
   readonly ailments?: readonly Ailment[] | null;
   /** @default none */
@@ -197,6 +199,7 @@ function seldom(input: OwnStatusInput): Partial<MemberStatus> {
     ...(input.postgres.action?.copy ? { copy: input.postgres.action.copy } : {}),
     ...copyFailed(input.postgres),
     ...(input.reloadRefused ? { reloadRefused: input.reloadRefused } : {}),
+    ...(input.certificatesEnding?.length ? { certificatesEnding: input.certificatesEnding } : {}),
     ...(input.holding && input.inStandbyCluster ? permanentSlots(input.postgres) : {}),
     ...(input.holding && input.postgres.writable
       ? { ...permanentSlots(input.postgres), wroteUnder: input.postgres.wroteUnder ?? 0 }

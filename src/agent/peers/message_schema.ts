@@ -46,6 +46,7 @@ const MAX_SETTINGS = 1000;
 const MAX_MEMBERS = 128;
 const MAX_RISKS = 100;
 /** A later version may know more causes. */
+const MAX_CERTIFICATES = 20;
 const MAX_AILMENTS = 50;
 
 const count = wholeNumber();
@@ -133,6 +134,7 @@ export const STATUS = shape({
   lastStop: openFields({ at: word, steps: list(word, 10), why: text(1000), over: flag }),
   leadFailure: openFields({ at: word, why: text(1000), times: count, sitsOut: flag }),
   reloadRefused: openFields({ at: word, why: text(1000) }),
+  certificatesEnding: list(openFields({ key: word, ends: word }), MAX_CERTIFICATES),
   canLose: orNull(count),
   copy: openFields({
     from: name,

@@ -16,6 +16,7 @@ import type {
 import { type RunningTimes, timingReport } from "../../lease/timing.ts";
 import { operatorNeeded } from "../../brain/cluster/operator_needed.ts";
 import type { DcsStateMachine } from "../../dcs/state_machine.ts";
+import type { CertificateEnd } from "../../model/certificate.ts";
 import type { ClockReport } from "../../model/clock_jump.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import { type ConfigCheck, NOTHING_FOUND } from "../../model/config_check.ts";
@@ -47,6 +48,8 @@ export interface ClusterApiOptions {
   readonly reload: () => Promise<void>;
   /** The node's own file and environment, as they were read last. */
   readonly written: () => WrittenConfig;
+  /** @default none */
+  readonly certificates?: () => readonly CertificateEnd[];
 }
 
 /** The part of the view that is read in the same way on both. */
@@ -66,6 +69,7 @@ type SharedView = Pick<
   | "log"
   | "loopAgeMs"
   | "eventLoopLateMs"
+  | "certificates"
 >;
 
 export class ClusterApi {
@@ -190,6 +194,7 @@ export class ClusterApi {
       log: logCounts(),
       loopAgeMs: nowMs - loop.lastLookMs,
       eventLoopLateMs: loop.lateMs,
+      certificates: this.#options.certificates?.() ?? [],
     };
   }
 

@@ -16,6 +16,8 @@ export interface HttpTls {
   readonly key: string;
   readonly ca: string | undefined;
   readonly passphrase: string | undefined;
+  /** OpenSSL's list, for TLS 1.2; null: the runtime's own. TLS 1.3 has its own, fixed ones. */
+  readonly ciphers: string | null;
   readonly clientCertificate: "not asked for" | "optional" | "required";
 }
 
@@ -80,6 +82,7 @@ export class HttpServer implements ConnectionHost {
           key: tls.key,
           ca: tls.ca,
           passphrase: tls.passphrase,
+          ...(tls.ciphers === null ? {} : { ciphers: tls.ciphers }),
           requestCert: tls.clientCertificate !== "not asked for",
           rejectUnauthorized: tls.clientCertificate === "required",
         },
@@ -148,7 +151,12 @@ export class HttpServer implements ConnectionHost {
     const group = addressGroup(request.address);
     const own = this.#unsafe.get(group) ?? 0;
     if (this.#unsafeAll >= this.limits.unsafe || own >= this.limits.unsafePerAddress) {
-      this.#options.log.add("warning", "restapi.busy", `${request.address}: too many requests are under way`);
+      this.#options.log.add(
+        "warning",
+        "restapi.busy",
+        `${request.address}: too many requests are under way`,
+        group,
+      );
       return textAnswer(503, "too many requests are under way here: try again later");
     }
     this.#unsafeAll++;
@@ -191,11 +199,17 @@ export class HttpServer implements ConnectionHost {
       "warning",
       "restapi.refused",
       `${address}: no request that can be understood: ${reason}`,
+      `${addressGroup(address)} ${reason}`,
     );
   }
 
   timedOut({ address }: HttpConnection, what: string): void {
-    this.#options.log.add("warning", "restapi.timeout", `${address}: connection closed: ${what}`);
+    this.#options.log.add(
+      "warning",
+      "restapi.timeout",
+      `${address}: connection closed: ${what}`,
+      `${addressGroup(address)} ${what}`,
+    );
   }
 
   failed({ address }: HttpConnection, head: RequestHead, error: unknown): void {
@@ -210,7 +224,12 @@ export class HttpServer implements ConnectionHost {
   }
 
   #limited(address: string): void {
-    this.#options.log.add("warning", "restapi.limit", `${address}: connection refused: too many are open`);
+    this.#options.log.add(
+      "warning",
+      "restapi.limit",
+      `${address}: connection refused: too many are open`,
+      addressGroup(address),
+    );
   }
 
   #sweep(): void {

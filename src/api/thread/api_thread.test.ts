@@ -3,6 +3,11 @@
  * keep busy.
  */
 import { afterEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import { Authority } from "../../../raft/transport/testing_certificates.ts";
 import { SystemClock } from "../../lib/clock.ts";
 import { MemoryLog } from "../../lib/log.ts";
 import { ApiClient } from "../client.ts";
@@ -21,10 +26,15 @@ afterEach(() => {
   for (const thread of threads.splice(0)) thread.terminate();
 });
 
-function start(port: StubPort, config = port.view().config) {
+function start(port: StubPort, config = port.view().config, pingMs = 5000) {
   const workers: Worker[] = [];
   const log = new MemoryLog();
-  const thread = new ApiThread(port, config, { clock, log, onWorker: (worker) => workers.push(worker) });
+  const thread = new ApiThread(port, config, {
+    clock,
+    log,
+    pingMs,
+    onWorker: (worker) => workers.push(worker),
+  });
   threads.push(thread);
   return { thread, log, workers, base: `http://127.0.0.1:${thread.port}` };
 }
@@ -72,6 +82,36 @@ test("every endpoint answers as it does without the thread", async () => {
   }
   expect(codes).toEqual([200, 503, 200, 200, 200, 200, 200, 200, 200, 200, 404, 502, 503]);
   expect((await client.cluster(base))?.members.length).toBeGreaterThan(1);
+});
+
+test("the thread takes certificates that were renewed on the disk, without being told", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "api-thread-"));
+  const authority = new Authority("api");
+  const write = (commonName: string) => {
+    const { cert, key } = authority.issue({ commonName, names: ["127.0.0.1"] });
+    writeFileSync(join(directory, "cert.pem"), `${cert}${key}`);
+  };
+  try {
+    write("first");
+    const port = new StubPort();
+    port.changeRestapi({ certfile: join(directory, "cert.pem") });
+    const { thread } = start(port, port.view().config, 20);
+    const shown = () =>
+      new Promise<string>((resolve, reject) => {
+        const socket = connect({ host: "127.0.0.1", port: thread.port, ca: authority.ca }, () => {
+          resolve(String(socket.getPeerCertificate().subject.CN));
+          socket.destroy();
+        });
+        // Between the old listener and the new one nobody listens.
+        socket.on("error", (error) =>
+          "code" in error && error.code === "ECONNREFUSED" ? resolve("") : reject(error));
+      });
+    expect(await shown()).toBe("first");
+    write("renewed");
+    await until("the renewed certificate", async () => await shown() === "renewed");
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test("an operation is run by the agent, and what it did is seen by the next request", async () => {

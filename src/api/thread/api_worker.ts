@@ -34,6 +34,7 @@ self.onmessage = ({ data }: MessageEvent<ToThread>) => {
     case "reload":
       return reload(data);
     case "ping":
+      server?.look();
       return tell({ kind: "pong" });
     case "stop":
       void server?.stop();

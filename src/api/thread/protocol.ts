@@ -74,7 +74,7 @@ export type ToThread =
   | { readonly kind: "reload"; readonly id: number; readonly config: LocalConfig }
   /** Answered by "copied" when every request from then on is answered from it. */
   | { readonly kind: "copy"; readonly id: number; readonly snapshot: Snapshot }
-  /** Are you there? */
+  /** Are you there? It looks after its certificates before it answers. */
   | { readonly kind: "ping" }
   | { readonly kind: "stop" };
 

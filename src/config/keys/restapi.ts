@@ -9,7 +9,6 @@ import {
   oneOf,
   secret,
   section,
-  text,
   textList,
   textMap,
 } from "../fields.ts";
@@ -83,7 +82,11 @@ export const restapiSchema = section({
   }),
   http_extra_headers: key(textMap, EXTRA_HEADERS),
   https_extra_headers: key(textMap, EXTRA_HEADERS),
-  ciphers: key(text, NO_EFFECT),
+  ciphers: key(oneLine, {
+    default: "the usual ones",
+    effect: "reload",
+    meaning: "ciphers of TLS 1.2, in OpenSSL's notation; TLS 1.3 has fixed ones",
+  }),
   request_queue_size: key(integer(0, 4096), NO_EFFECT),
   server_tokens: key(oneOf(["original", "minimal", "productonly"]), NO_EFFECT),
   thread_pool_size: key(integer(1, MAX_COUNT), NO_EFFECT),
