@@ -237,6 +237,6 @@ test("maps in each other, texts and values without end are refused before anythi
   const response = await app.request("/switchover", { method: "POST", body: long, headers });
   expect([response.status, await response.text()]).toEqual([
     400,
-    "candidate must be the name of a member: a text of at most 255 characters",
+    "Bad Request: candidate: the name of a member is expected, a text of at most 255 characters",
   ]);
 });

@@ -6,6 +6,7 @@ import type { HonoRequest } from "@hono/hono";
 import { JSON_BOUNDS, parseBounded } from "../model/bounded_json.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import { textOf } from "../model/text_of.ts";
+import type { BodyForm } from "./requests.ts";
 
 export const MAX_BODY_BYTES = JSON_BOUNDS.maxBytes;
 
@@ -14,8 +15,8 @@ export type Body = { readonly ok: true; readonly value: JsonObject } | {
   readonly response: Response;
 };
 
-/** Reads a JSON object. `optional`: no body, or an empty object, is an empty object; else they are errors. */
-export async function readBody(request: HonoRequest, optional: boolean): Promise<Body> {
+/** Reads a JSON object of the form. */
+export async function readBody(request: HonoRequest, { check, optional }: BodyForm): Promise<Body> {
   const declared = request.header("content-length");
   if (declared === undefined && request.header("transfer-encoding") === undefined) {
     return optional ? { ok: true, value: {} } : refused(411, "Length Required");
@@ -30,8 +31,11 @@ export async function readBody(request: HonoRequest, optional: boolean): Promise
       : badRequest("a JSON object", parsed.problem);
   }
   if (!isObject(parsed.value)) return badRequest("a JSON object", "another JSON value");
-  if (Object.keys(parsed.value).length > 0 || optional) return { ok: true, value: parsed.value };
-  return badRequest("a JSON object with at least one key", "an empty one");
+  if (Object.keys(parsed.value).length === 0 && !optional) {
+    return badRequest("a JSON object with at least one key", "an empty one");
+  }
+  const flaw = check(parsed.value, true);
+  return flaw === null ? { ok: true, value: parsed.value } : refused(400, `Bad Request: ${flaw}`);
 }
 
 function tooLarge(problem: string): Body {

@@ -5,9 +5,10 @@
 import { Hono, type HonoRequest } from "@hono/hono";
 import type { JsonObject } from "../model/json.ts";
 import type { ApiEnv } from "./env.ts";
-import { isObject, readBody, textResponse, truthy } from "./body.ts";
+import { readBody, textResponse, truthy } from "./body.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ConfigOutcome } from "./port.ts";
+import { CONFIG_CHANGE, CONFIG_PROPOSAL } from "./requests.ts";
 import { JSON_HEADERS } from "./status.ts";
 import { warningHeader } from "./warnings.ts";
 
@@ -36,10 +37,9 @@ export function configRoutes(port: ApiPort): Hono<ApiEnv> {
 
   // Members ask each other before a change is logged.
   routes.post("/agent/config/check", async (context) => {
-    const body = await readBody(context.req, false);
+    const body = await readBody(context.req, CONFIG_PROPOSAL);
     if (!body.ok) return body.response;
-    const { config } = body.value;
-    if (!isObject(config)) return textResponse(400, "config must be a map of keys");
+    const { config } = body.value as { readonly config: JsonObject };
     return new Response(jsonText(await port.checkConfig(config)), { headers: JSON_HEADERS });
   });
 
@@ -53,7 +53,7 @@ interface Change {
 }
 
 async function changeOf(request: HonoRequest): Promise<Change | { readonly response: Response }> {
-  const body = await readBody(request, false);
+  const body = await readBody(request, CONFIG_CHANGE);
   if (!body.ok) return body;
   const revision = revisionOf(request.header("if-match"));
   if (revision === "bad") return { response: textResponse(400, "If-Match must be the ETag of GET /config") };

@@ -626,13 +626,14 @@ const CASES: readonly Case[] = [
     says: "a raft member added where nobody can dial it",
     request: post("/agent/raft/add", { address: "10.55.0.9:70000", name: "node4" }),
     code: 400,
-    text: '"10.55.0.9:70000" is no address: "host:port" is expected, with a port from 1 to 65535',
+    text:
+      'Bad Request: address: "10.55.0.9:70000" is no address: "host:port" is expected, with a port from 1 to 65535',
   },
   {
     says: "a raft member replaced by one at every address",
     request: post("/agent/raft/replace", { name: "node3", address: "0.0.0.0:2222" }),
     code: 400,
-    text: "0.0.0.0:2222 stands for every address of a host: name one of them",
+    text: "Bad Request: address: 0.0.0.0:2222 stands for every address of a host: name one of them",
   },
   { says: "a raft member added nowhere", request: post("/agent/raft/add", { name: "node4" }), code: 400 },
   {

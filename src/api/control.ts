@@ -2,9 +2,10 @@
 import { Hono } from "@hono/hono";
 import type { JsonObject } from "../model/json.ts";
 import type { ApiEnv } from "./env.ts";
-import { isObject, readBody, textResponse, truthy } from "./body.ts";
+import { readBody, textResponse, truthy } from "./body.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, FailsafeRequest } from "./port.ts";
+import { FAILSAFE, REINITIALIZE } from "./requests.ts";
 import { JSON_HEADERS, shownLeader } from "./status.ts";
 
 export function controlRoutes(port: ApiPort): Hono<ApiEnv> {
@@ -16,7 +17,7 @@ export function controlRoutes(port: ApiPort): Hono<ApiEnv> {
   });
 
   routes.post("/reinitialize", async (context) => {
-    const body = await readBody(context.req, true);
+    const body = await readBody(context.req, REINITIALIZE);
     return body.ok ? await reinitialize(port, body.value) : body.response;
   });
 
@@ -32,7 +33,7 @@ export function controlRoutes(port: ApiPort): Hono<ApiEnv> {
 
   routes.post("/failsafe", async (context) => {
     if (!port.view().dynamic.failsafeMode) return textResponse(502, "failsafe_mode is not enabled");
-    const body = await readBody(context.req, false);
+    const body = await readBody(context.req, FAILSAFE);
     return body.ok ? await failsafe(port, body.value) : body.response;
   });
 
@@ -59,14 +60,7 @@ async function reinitialize(port: ApiPort, body: JsonObject): Promise<Response> 
 }
 
 async function failsafe(port: ApiPort, body: JsonObject): Promise<Response> {
-  const request = failsafeRequest(body);
-  if (request === null) {
-    return textResponse(
-      400,
-      "Bad Request: name, conn_url and api_url must be texts of at most 1024 characters",
-    );
-  }
-  const outcome = await port.acceptFailsafe(request);
+  const outcome = await port.acceptFailsafe(failsafeRequest(body));
   switch (outcome.kind) {
     case "accepted":
       return textResponse(200, "Accepted", outcome.lsn === null ? {} : { lsn: String(outcome.lsn) });
@@ -77,25 +71,15 @@ async function failsafe(port: ApiPort, body: JsonObject): Promise<Response> {
   }
 }
 
-/** Names and addresses that members exchange are at most this long. */
-function isShort(value: unknown): value is string {
-  return typeof value === "string" && value.length <= 1024;
-}
-
-function failsafeRequest(body: JsonObject): FailsafeRequest | null {
-  const { name, conn_url: connUrl, api_url: apiUrl } = body;
-  if (!isShort(name) || !isShort(connUrl) || !isShort(apiUrl)) return null;
-  const slots: { [slot: string]: number } = {};
-  for (const [slot, lsn] of Object.entries(isObject(body.slots) ? body.slots : {})) {
-    if (typeof lsn === "number") slots[slot] = lsn;
-  }
+/** The body has its form. */
+function failsafeRequest(body: JsonObject): FailsafeRequest {
   return {
-    name,
-    connUrl,
-    apiUrl,
-    slots,
-    epoch: typeof body.epoch === "number" && Number.isSafeInteger(body.epoch) ? body.epoch : null,
-    to: isShort(body.to) ? body.to : null,
-    node: typeof body.node === "number" && Number.isSafeInteger(body.node) ? body.node : null,
+    name: body.name as string,
+    connUrl: body.conn_url as string,
+    apiUrl: body.api_url as string,
+    slots: (body.slots ?? {}) as FailsafeRequest["slots"],
+    epoch: (body.epoch ?? null) as number | null,
+    to: (body.to ?? null) as string | null,
+    node: (body.node ?? null) as number | null,
   };
 }

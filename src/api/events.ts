@@ -7,22 +7,20 @@ import type { ApiEnv } from "./env.ts";
 import { textResponse } from "./body.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort } from "./port.ts";
+import { EVENTS_QUERY, queryFlaw } from "./requests.ts";
 import type { EventJson } from "./shapes.ts";
 import { JSON_HEADERS } from "./status.ts";
 
 const DEFAULT_LIMIT = 50;
-/** More than the records keep. */
-const MAX_LIMIT = 1000;
 
 export function eventRoutes(port: ApiPort): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
   routes.get("/agent/events", (context) => {
-    const { limit = String(DEFAULT_LIMIT), since, member } = context.req.query();
-    if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_LIMIT) {
-      return textResponse(400, `limit: a number from 1 to ${MAX_LIMIT} is expected`);
-    }
+    const query = context.req.query();
+    const flaw = queryFlaw(query, EVENTS_QUERY);
+    if (flaw !== null) return textResponse(400, flaw);
+    const { limit = String(DEFAULT_LIMIT), since, member } = query;
     const sinceMs = since === undefined ? -Infinity : Date.parse(since);
-    if (Number.isNaN(sinceMs)) return textResponse(400, "since: an ISO 8601 time is expected");
     const chosen = linkEvents(port.events()).filter((event) =>
       // A time that cannot be read is shown rather than hidden.
       !(Date.parse(event.at) < sinceMs) && (member === undefined || event.member === member)

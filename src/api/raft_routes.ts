@@ -3,15 +3,11 @@ import { knownMember } from "../model/records.ts";
 import { Hono } from "@hono/hono";
 import type { ApiEnv } from "./env.ts";
 import { readBody, textResponse } from "./body.ts";
-import { dialProblem } from "../model/host_port.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ApiView, RaftChange, RaftChangeOutcome } from "./port.ts";
+import { NOTHING, RAFT_ADD, RAFT_REMOVE, RAFT_REPLACE, RAFT_TRANSFER } from "./requests.ts";
 import type { RaftJson } from "./shapes.ts";
 import { JSON_HEADERS, raftLeaderName, raftMemberName } from "./status.ts";
-
-/** Checks of a request's fields; `undefined` stands for one that is not there. */
-const text = (value: unknown): value is string => typeof value === "string" && value !== "";
-const textOrNothing = (value: unknown): value is string | undefined => value === undefined || text(value);
 
 export function raftRoutes(port: ApiPort): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
@@ -23,10 +19,9 @@ export function raftRoutes(port: ApiPort): Hono<ApiEnv> {
   });
 
   routes.post("/agent/raft/transfer", async (context) => {
-    const body = await readBody(context.req, false);
+    const body = await readBody(context.req, RAFT_TRANSFER);
     if (!body.ok) return body.response;
-    const name = body.value.name;
-    if (typeof name !== "string") return textResponse(400, 'The body must be {"name": "<member>"}');
+    const { name } = body.value as { readonly name: string };
     const error = await port.transferRaft(name);
     return error === null
       ? textResponse(200, `raft leadership transferred to ${name}`)
@@ -34,48 +29,39 @@ export function raftRoutes(port: ApiPort): Hono<ApiEnv> {
   });
 
   routes.post("/agent/raft/add", async (context) => {
-    const body = await readBody(context.req, false);
+    const body = await readBody(context.req, RAFT_ADD);
     if (!body.ok) return body.response;
-    const { address, name, votes = true } = body.value;
-    if (!text(address) || !textOrNothing(name) || typeof votes !== "boolean") {
-      return textResponse(
-        400,
-        'The body must be {"address": "<host:port>", "name": "<member>", "votes": true}',
-      );
-    }
-    const problem = dialProblem(address);
-    if (problem !== null) return textResponse(400, problem);
-    return await change({ kind: "add", address, name: name ?? null, votes }, `${address} is a member now`);
+    const { address, name = null, votes = true } = body.value as {
+      readonly address: string;
+      readonly name?: string;
+      readonly votes?: boolean;
+    };
+    return await change({ kind: "add", address, name, votes }, `${address} is a member now`);
   });
 
   routes.post("/agent/raft/remove", async (context) => {
-    const body = await readBody(context.req, false);
+    const body = await readBody(context.req, RAFT_REMOVE);
     if (!body.ok) return body.response;
-    const { name } = body.value;
-    if (!text(name)) return textResponse(400, 'The body must be {"name": "<member>"}');
+    const { name } = body.value as { readonly name: string };
     return await change({ kind: "remove", name }, `${name} is no member any more`);
   });
 
   routes.post("/agent/raft/replace", async (context) => {
-    const body = await readBody(context.req, false);
+    const body = await readBody(context.req, RAFT_REPLACE);
     if (!body.ok) return body.response;
-    const { name, address, new_name: newName } = body.value;
-    if (!text(name) || !text(address) || !textOrNothing(newName)) {
-      return textResponse(
-        400,
-        'The body must be {"name": "<member>", "address": "<host:port>", "new_name": "<member>"}',
-      );
-    }
-    const problem = dialProblem(address);
-    if (problem !== null) return textResponse(400, problem);
+    const { name, address, new_name: newName = null } = body.value as {
+      readonly name: string;
+      readonly address: string;
+      readonly new_name?: string;
+    };
     return await change(
-      { kind: "replace", name, address, newName: newName ?? null },
+      { kind: "replace", name, address, newName },
       `${address} is a member now; ${name} leaves when it has a vote`,
     );
   });
 
   routes.post("/agent/raft/snapshot", async (context) => {
-    const body = await readBody(context.req, true);
+    const body = await readBody(context.req, NOTHING);
     if (!body.ok) return body.response;
     return answer(await port.snapshotRaft(), "snapshot taken");
   });

@@ -1,13 +1,12 @@
 /** `POST /restart`, now or scheduled, under conditions; `DELETE /restart`. */
 import { Hono } from "@hono/hono";
 import type { JsonObject } from "../model/json.ts";
-import { MAX_TIMEOUT_S } from "../model/limits.ts";
 import { parseQuantity } from "../model/time_units.ts";
 import type { ApiEnv } from "./env.ts";
 import { readBody, textResponse, truthy } from "./body.ts";
 import type { ApiPort, ApiView, RestartOutcome } from "./port.ts";
+import { RESTART, RESTART_FIELDS } from "./requests.ts";
 import { parseSchedule } from "./schedule.ts";
-import { parsePostgresVersion } from "../model/postgres_version.ts";
 import { restartConditionsMet, type RestartSubject } from "../model/restart_conditions.ts";
 import type { RestartConditions, ScheduledRestart } from "../model/records.ts";
 import { statusJson } from "./status.ts";
@@ -18,7 +17,7 @@ export function restartRoutes(port: ApiPort): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
 
   routes.post("/restart", async (context) => {
-    const body = await readBody(context.req, true);
+    const body = await readBody(context.req, RESTART);
     if (!body.ok) return body.response;
     const view = port.view();
     if (view.postgres === null) return textResponse(503, "this is a witness: it has no PostgreSQL");
@@ -58,34 +57,20 @@ type Parsed = RestartConditions | ScheduledRestart | { readonly status: number; 
 function parseRestart(body: JsonObject, nowMs: number): Parsed {
   const request: { -readonly [field in keyof ScheduledRestart]?: ScheduledRestart[field] } = {};
   for (const [key, value] of Object.entries(body)) {
+    const check = Object.hasOwn(RESTART_FIELDS, key) ? RESTART_FIELDS[key] : undefined;
+    if (check === undefined) {
+      return { status: 400, error: `Unknown filter for the scheduled restart: ${key}` };
+    }
+    const flaw = check(value, true);
+    if (flaw !== null) return { status: 400, error: flaw };
     if (key === "schedule") {
       const schedule = parseSchedule(value, "restart", nowMs);
       if (!schedule.ok) return { status: schedule.status, error: schedule.message };
       request.schedule = schedule.at;
-    } else if (key === "role") {
-      if (value !== "primary" && value !== "standby_leader" && value !== "replica") {
-        return { status: 400, error: "PostgreSQL role should be either primary, standby_leader, or replica" };
-      }
-      request.role = value;
-    } else if (key === "postgres_version") {
-      if (parsePostgresVersion(textOf(value)) === null) {
-        return {
-          status: 400,
-          error: `Invalid PostgreSQL version: ${textOf(value)}. It should look like 15.2 or 9.6.24`,
-        };
-      }
-      request.postgres_version = textOf(value);
-    } else if (key === "timeout") {
-      const timeout = parseQuantity(value, "s");
-      if (timeout === null || timeout <= 0 || timeout > MAX_TIMEOUT_S) {
-        return { status: 400, error: "Timeout should be a positive number of seconds" };
-      }
-      request.timeout = timeout;
-    } else if (key === "restart_pending") {
-      request.restart_pending = truthy(value);
-    } else {
-      return { status: 400, error: `Unknown filter for the scheduled restart: ${key}` };
-    }
+    } else if (key === "role") request.role = value as NonNullable<RestartConditions["role"]>;
+    else if (key === "postgres_version") request.postgres_version = textOf(value);
+    else if (key === "timeout") request.timeout = parseQuantity(value, "s")!;
+    else request.restart_pending = truthy(value);
   }
   return request;
 }

@@ -14,7 +14,7 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
 
   "raft/storage/worker_backend.ts workerBackend": [66, "one state shared by a few closures"],
   "src/api/agent_metrics.ts agentMetrics": [131, "a table of metrics"],
-  "src/api/raft_routes.ts raftRoutes": [73, "a table of routes"],
+  "src/api/raft_routes.ts raftRoutes": [63, "a table of routes"],
   "src/dcs/state_machine.ts evaluate": [
     147,
     "a switch over the kinds of commands: one place says what each of them does",
