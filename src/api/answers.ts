@@ -7,7 +7,29 @@
 import type { ConfigCheck } from "../model/config_check.ts";
 import type { JsonObject } from "../model/json.ts";
 import { boundsProblem, JSON_BOUNDS, type JsonBounds, parseBounded } from "../model/bounded_json.ts";
-import { type Check, finite, flag, json, list, map, openFields, orNull, text } from "../model/shape.ts";
+import { type Check, described, flag, json, list, openFields, orNull, schemaOf } from "../model/shape.ts";
+import {
+  ailments,
+  anyText,
+  cellText,
+  certificates,
+  copy,
+  lag,
+  lastStop,
+  leadFailure,
+  MANY,
+  MAX_MEMBERS,
+  MAX_RISKS,
+  number,
+  numberOrNull,
+  pendingRestart,
+  reinitialize,
+  reloadRefused,
+  syncTroubles,
+  tags,
+  textOrNull,
+  watchdogFields,
+} from "./answer_parts.ts";
 import type {
   ClusterJson,
   ConfigRevisionJson,
@@ -28,9 +50,6 @@ export const ANSWER_BOUNDS: JsonBounds = {
   maxValues: 500_000,
   maxText: 1024 * 1024,
 };
-
-/** The same bounds as for the tags in a record. */
-const TAGS_BOUNDS: JsonBounds = { maxBytes: 16 * 1024, maxDepth: 8, maxValues: 500, maxText: 4096 };
 
 /** The form of one kind of answer; `T` is what it has when `check` finds nothing. */
 export interface AnswerForm<T> {
@@ -53,41 +72,6 @@ export function parseAnswer<T>(body: string, { check }: AnswerForm<T>): Parsed<T
   const problem = check(parsed.value, true);
   return problem === null ? { ok: true, value: parsed.value as T } : { ok: false, problem };
 }
-
-/** A cluster has 64 raft members at most, and members without a vote beside them. */
-const MAX_MEMBERS = 256;
-const MAX_RISKS = 100;
-const MAX_AILMENTS = 50;
-/** Settings that wait for a restart, rules, lines of history: more than a member ever has. */
-const MANY = 10_000;
-/**
- * A table is as wide as its widest cell in each of its lines, so the length of each text counts many times.
- */
-const anyText = text(16 * 1024);
-const cellText = text(1024);
-const number = finite(-Number.MAX_VALUE, Number.MAX_VALUE);
-const textOrNull = orNull(anyText);
-const numberOrNull = orNull(number);
-const tags = json(TAGS_BOUNDS, TAGS_BOUNDS);
-const lag: Check = (value, bounded) => value === "unknown" ? null : number(value, bounded);
-
-const pendingRestart = map(anyText, openFields({ old_value: anyText, new_value: anyText }), 1000);
-const lastStop = openFields({ at: anyText, steps: list(anyText, 10), why: anyText, over: flag });
-const copy = openFields({
-  from: anyText,
-  done_bytes: number,
-  total_bytes: numberOrNull,
-  bytes_per_second: numberOrNull,
-  seconds_left: numberOrNull,
-}, { by: anyText });
-const watchdogFields = {
-  mode: anyText,
-  active: flag,
-  device: anyText,
-  identity: textOrNull,
-  timeout: numberOrNull,
-  boot_cause: textOrNull,
-};
 
 const member = openFields({ name: anyText, role: anyText, state: anyText, api_url: anyText }, {
   host: anyText,
@@ -112,18 +96,15 @@ const member = openFields({ name: anyText, role: anyText, state: anyText, api_ur
       openFields({ name: anyText, held_bytes: number, safe_bytes: numberOrNull }),
       MAX_RISKS,
     ),
-    lead_failure: openFields({ at: anyText, why: anyText, times: number, sits_out: flag }),
+    lead_failure: leadFailure,
     copy,
     follows: anyText,
-    reload_refused: openFields({ at: anyText, why: anyText }),
-    certificates_ending: list(openFields({ key: anyText, ends: anyText }), MAX_AILMENTS),
+    reload_refused: reloadRefused,
+    certificates_ending: certificates,
     copy_failed: anyText,
     needs_reinit: anyText,
-    ailments: list(
-      openFields({ cause: anyText, severity: anyText, since: anyText, detail: anyText }),
-      MAX_AILMENTS,
-    ),
-    sync_troubles: list(openFields({ kind: anyText, since: anyText, detail: anyText }), MAX_AILMENTS),
+    ailments,
+    sync_troubles: syncTroubles,
   }),
 });
 
@@ -152,10 +133,15 @@ export const CLUSTER: AnswerForm<ClusterJson> = {
   }),
 };
 
-const xlog: Check = (value, bounded) =>
-  openFields({ location: number })(value, bounded) === null
-    ? null
-    : openFields({ received_location: number, replayed_location: number })(value, bounded);
+const ofPrimary = openFields({ location: number });
+const ofStandby = openFields({ received_location: number, replayed_location: number }, {
+  replayed_timestamp: textOrNull,
+  paused: flag,
+});
+export const xlog = described(
+  (value, bounded) => ofPrimary(value, bounded) === null ? null : ofStandby(value, bounded),
+  { anyOf: [schemaOf(ofPrimary), schemaOf(ofStandby)] },
+);
 
 /** The fields that are read here. */
 export const STATUS: AnswerForm<
@@ -176,7 +162,7 @@ export const STATUS: AnswerForm<
       timeline: number,
       xlog,
       replication_state: anyText,
-      agent: openFields({}, { reinitialize: openFields({ state: anyText, detail: anyText }) }),
+      agent: openFields({}, { reinitialize }),
     },
   ),
 };
@@ -218,7 +204,7 @@ export const WATCHDOG: AnswerForm<WatchdogJson> = {
     feeds: number,
     problem: textOrNull,
     advice: textOrNull,
-  }),
+  }, { driver: anyText, healthy: flag, nowayout: flag, last_feed_age: numberOrNull, closest: numberOrNull }),
 };
 
 const term = openFields({ name: anyText, ms: number });
@@ -287,8 +273,10 @@ export const TIMING: AnswerForm<Omit<TimingJson, "clock_jumps"> & Partial<Timing
   }),
 };
 
-const historyCell: Check = (value, bounded) =>
-  numberOrNull(value, bounded) === null ? null : cellText(value, bounded);
+const historyCell = described(
+  (value, bounded) => numberOrNull(value, bounded) === null ? null : cellText(value, bounded),
+  { type: ["number", "string", "null"] },
+);
 
 /** Timeline, LSN, reason, and mostly the time and the new leader. */
 export const HISTORY: AnswerForm<readonly (readonly (string | number | null)[])[]> = {
@@ -311,7 +299,7 @@ export const LOSSES: AnswerForm<readonly LossJson[]> = {
   ),
 };
 
-const anyValue: Check = (value) => boundsProblem(value, JSON_BOUNDS);
+const anyValue = described((value) => boundsProblem(value, JSON_BOUNDS), {});
 
 export const EXPLANATION: AnswerForm<ExplanationJson> = {
   check: openFields({

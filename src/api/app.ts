@@ -12,6 +12,7 @@ import { healthRoutes } from "./health.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { ownRoutes } from "./own.ts";
 import type { ApiEnv } from "./env.ts";
+import { openApiRoutes } from "./openapi/routes.ts";
 import type { ApiPort } from "./port.ts";
 import { restartRoutes } from "./restart.ts";
 import { JSON_HEADERS, StatusCache, statusRoutes } from "./status.ts";
@@ -52,6 +53,7 @@ export function createApp(port: ApiPort, options: AppOptions): Hono<ApiEnv> {
   app.route("/", eventRoutes(port));
   app.route("/", whyRoutes(port));
   app.route("/", ownRoutes(port));
+  app.route("/", openApiRoutes());
 
   app.notFound((context) => {
     const { method } = context.req;

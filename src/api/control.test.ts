@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { createApp } from "./app.ts";
 import type { Connection } from "./env.ts";
+import { DOCUMENT, documentedPath, undocumented } from "./openapi/testing.ts";
 import { StubPort } from "./testing.ts";
 
 interface Request {
@@ -10,6 +11,12 @@ interface Request {
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
 }
+
+const isDocumented = (method: string, path: string) =>
+  DOCUMENT.paths[documentedPath(path) ?? ""]?.[method.toLowerCase()] !== undefined;
+
+/** All answers of the tests here, as /openapi.json names them. */
+const seen = new Set<string>();
 
 async function send(port: StubPort, { method, path, body, headers = {} }: Request, connection?: Connection) {
   const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
@@ -20,7 +27,14 @@ async function send(port: StubPort, { method, path, body, headers = {} }: Reques
     { method, body: text, headers: { ...length, ...headers } },
     connection,
   );
-  return { code: response.status, text: await response.text(), headers: response.headers };
+  const answer = await response.text();
+  const { status, headers: answered } = response;
+  if (isDocumented(method, path)) {
+    const type = answered.get("content-type");
+    expect(undocumented({ method, path, status, type, text: answer })).toBe(null);
+    seen.add(`${method} ${documentedPath(path)} ${status}`);
+  }
+  return { code: status, text: answer, headers: answered };
 }
 
 interface Case {
@@ -793,4 +807,78 @@ test("the configuration is served with its revision", async () => {
 test("a body of more than a mebibyte is refused", async () => {
   const body = JSON.stringify({ ttl: "x".repeat(1024 * 1024) });
   expect((await send(new StubPort(), { method: "PATCH", path: "/config", body })).code).toBe(413);
+});
+
+/** Every request that changes something. */
+const CHANGES = Object.entries(DOCUMENT.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).filter(([method]) => method !== "get").map(([method, operation]) => ({
+    method: method.toUpperCase(),
+    path,
+    answers: Object.keys(operation.responses),
+  }))
+);
+
+test("a body that is missing is 411, and one that is no object 400, wherever one is taken", async () => {
+  for (const { method, path, answers } of CHANGES) {
+    const port = new StubPort();
+    port.changeDynamic({ failsafeMode: true });
+    const codes = [
+      (await send(port, { method, path })).code,
+      (await send(port, { method, path, body: [] })).code,
+    ];
+    if (answers.includes("411")) expect([path, ...codes]).toEqual([path, 411, 400]);
+    else if (answers.includes("413")) expect([path, codes[1]]).toEqual([path, 400]);
+  }
+});
+
+test("each change says what came of it: done, refused, not known", async () => {
+  const name = "node3";
+  const changes: readonly Request[] = [
+    post("/agent/raft/add", { address: "10.0.0.4:2222" }),
+    post("/agent/raft/remove", { name }),
+    post("/agent/raft/replace", { name, address: "10.0.0.4:2222" }),
+    post("/agent/raft/snapshot"),
+  ];
+  const outcomes = [
+    { kind: "done" },
+    { kind: "rejected", reason: "no" },
+    { kind: "unknown", reason: "it is not known" },
+  ] as const;
+  for (const request of changes) {
+    const codes = [];
+    for (const outcome of outcomes) {
+      const port = new StubPort();
+      port.raftChangeOutcome = outcome;
+      codes.push((await send(port, request)).code);
+    }
+    expect([request.path, ...codes]).toEqual([request.path, 200, 409, 503]);
+  }
+  for (const [outcome, code] of [["conflict", 409], ["invalid", 422], ["unavailable", 502]] as const) {
+    const port = new StubPort();
+    port.configOutcome = outcome === "conflict" ? { kind: outcome } : { kind: outcome, reason: "no" };
+    expect((await send(port, { method: "PUT", path: "/config", body: { ttl: 5 } })).code).toBe(code);
+  }
+  for (const [outcome, code] of [["conflict", 409], ["unavailable", 503]] as const) {
+    const port = new StubPort();
+    port.changeDcs({ restarts: { node1: { schedule: IN_AN_HOUR, id: "x" } } as never });
+    port.writeOutcome = outcome === "conflict" ? { kind: outcome } : { kind: outcome, reason: "no" };
+    expect((await send(port, { method: "DELETE", path: "/restart" })).code).toBe(code);
+  }
+});
+
+test("a field that is neither true nor false is 400, with its name", async () => {
+  for (const [path, field] of [["/reinitialize", "force"], ["/reinitialize", "from-leader"]] as const) {
+    const answer = await send(new StubPort(), post(path, { [field]: "perhaps" }));
+    expect([answer.code, answer.text]).toEqual([400, `Bad Request: ${field}: true or false is expected`]);
+  }
+  const answer = await send(new StubPort(), post("/restart", { restart_pending: "perhaps" }));
+  expect([answer.code, answer.text]).toEqual([400, "restart_pending: true or false is expected"]);
+});
+
+test("each answer that /openapi.json promises to a change was seen above, but for those of access and time", () => {
+  const promised = CHANGES.flatMap(({ method, path, answers }) =>
+    answers.map((code) => `${method} ${path} ${code}`)
+  );
+  const elsewhere = /(401|403|408|413)$/;
+  expect(promised.filter((one) => !seen.has(one) && !elsewhere.test(one))).toEqual([]);
 });

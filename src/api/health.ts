@@ -28,7 +28,7 @@ export type HealthCheck =
   | "asynchronous"
   | "health";
 
-const CHECKS: { readonly [check in HealthCheck]: readonly string[] } = {
+export const CHECKS: { readonly [check in HealthCheck]: readonly string[] } = {
   primary: ["/", "/primary", "/read-write", "/master"],
   "standby-leader": ["/standby-leader", "/standby_leader"],
   leader: ["/leader"],

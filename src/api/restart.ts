@@ -51,6 +51,9 @@ export function restartRoutes(port: ApiPort): Hono<ApiEnv> {
   return routes;
 }
 
+/** Fields whose message is a sentence of Patroni's. */
+const PATRONI_SAYS: ReadonlySet<string> = new Set(["role", "postgres_version", "timeout"]);
+
 type Parsed = RestartConditions | ScheduledRestart | { readonly status: number; readonly error: string };
 
 /** The first field that is wrong decides, in the order in which they were sent. */
@@ -62,7 +65,7 @@ function parseRestart(body: JsonObject, nowMs: number): Parsed {
       return { status: 400, error: `Unknown filter for the scheduled restart: ${key}` };
     }
     const flaw = check(value, true);
-    if (flaw !== null) return { status: 400, error: flaw };
+    if (flaw !== null) return { status: 400, error: PATRONI_SAYS.has(key) ? flaw : `${key}: ${flaw}` };
     if (key === "schedule") {
       const schedule = parseSchedule(value, "restart", nowMs);
       if (!schedule.ok) return { status: schedule.status, error: schedule.message };

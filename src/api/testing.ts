@@ -205,6 +205,7 @@ export class StubPort implements ApiPort {
   }
   cancelScheduledRestart(): Promise<WriteOutcome | { readonly kind: "missing" }> {
     const isThere = scheduledRestartOf(this.#current.dcs!, "node1") !== null;
+    if (isThere && this.writeOutcome.kind !== "ok") return Promise.resolve(this.writeOutcome);
     if (isThere) this.changeDcs({ restarts: {} });
     return Promise.resolve({ kind: isThere ? "ok" : "missing" });
   }
