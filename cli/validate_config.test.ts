@@ -43,6 +43,8 @@ interface Changes {
   readonly raft?: string;
   readonly more?: string;
   readonly postgres?: string;
+  /** More fields of the section. */
+  readonly restapi?: string;
 }
 
 async function validate(
@@ -55,7 +57,7 @@ async function validate(
   const text = `scope: main
 name: node1
 raft: {${changes.raft ?? `self_addr: "127.0.0.1:${raftPort}"`}, data_dir: ${directory}/raft}
-restapi: {listen: "127.0.0.1:${restPort}"}
+restapi: {listen: "127.0.0.1:${restPort}"${changes.restapi ?? ""}}
 watchdog: {mode: off}
 postgresql:
   listen: 127.0.0.1:${changes.postgresPort ?? postgresPort}
@@ -296,6 +298,12 @@ test("synchronous keys that the members cannot fulfil are warned of", async () =
   expect(await warned("synchronous_mode_strict: true", pair)).toEqual([
     expect.stringContaining("bootstrap.dcs.synchronous_mode_strict: has no effect without synchronous_mode"),
   ]);
+});
+
+test("a list of ciphers that names none is an error", async () => {
+  const { lines } = await validate(host(), { restapi: ", ciphers: 'NONE-SUCH:!aNULL'" });
+  expect(lines[0]).toBe('F:4: error: restapi.ciphers: "NONE-SUCH:!aNULL" names no cipher that is known here');
+  expect((await validate(host(), { restapi: ", ciphers: 'ECDHE+AESGCM:!aNULL'" })).code).toBe(0);
 });
 
 test("the printed configuration hides passwords", async () => {

@@ -5,6 +5,7 @@
 import { accessSync, constants, readdirSync, readFileSync, statSync } from "node:fs";
 import type { Stats } from "node:fs";
 import { createServer } from "node:net";
+import { createSecureContext } from "node:tls";
 import { dirname, join } from "node:path";
 import { ownPartners } from "../src/agent/compose/own_partners.ts";
 import { alsoStandsFor, ownCertificateFlaw } from "../src/agent/compose/raft_certificate.ts";
@@ -32,6 +33,7 @@ export async function checkHost(
   checkPlaces(config, major, issues);
   for (const [path, file] of certificateFiles(config)) checkReadable(path, file, issues);
   checkRaftCertificate(config, issues);
+  checkCiphers(config.restapi.ciphers, issues);
   checkCommands(config, issues);
   const noLog = logDirectoryProblem(config.log.dir);
   if (noLog !== null) issues.error(["log", "dir"], noLog);
@@ -186,6 +188,17 @@ function checkCommands({ postgresql, bootstrap }: LocalConfig, issues: Issues): 
 
 function checkReadable(path: Path, file: string, issues: Issues): void {
   if (!mayAccess(file, constants.R_OK)) issues.error(path, `${file} does not exist or cannot be read`);
+}
+
+/** Ciphers are known to the library that the program is made with, and to nobody else. */
+function checkCiphers(ciphers: string | null, issues: Issues): void {
+  if (ciphers === null) return;
+  try {
+    createSecureContext({ ciphers });
+  } catch (error) {
+    if (!/cipher/i.test(String(error))) throw error;
+    issues.error(["restapi", "ciphers"], `${JSON.stringify(ciphers)} names no cipher that is known here`);
+  }
 }
 
 /** The agent refuses at its start a certificate that the other members would refuse. */

@@ -2,18 +2,23 @@
  * The source addresses that may send unsafe requests: `restapi.allowlist` (addresses, networks, host names)
  * and, if asked for, the members' own addresses. An empty list allows everyone.
  */
-import { Resolver } from "node:dns/promises";
 import { BlockList, isIP } from "node:net";
+import { resolveAll } from "../lib/resolve_host.ts";
 
 export interface AllowlistOptions {
   readonly entries: readonly string[];
   readonly includeMembers: boolean;
   /** The members' api_urls at present. */
   readonly memberUrls: () => readonly string[];
+  /** All addresses of a name; rejects when they are not known. @default the hosts file, then name servers */
+  readonly resolve?: (name: string) => Promise<readonly string[]>;
 }
 
-/** How long a resolved host name is believed. */
+/** How long a resolved host name is believed, and how long that there is none. */
 const NAME_TTL_MS = 60_000;
+const NO_NAME_TTL_MS = 5000;
+/** A request waits for a name server for so long, whatever the number of names. */
+const RESOLVE_MS = 1000;
 
 export class Allowlist {
   readonly #fixed = new BlockList();
@@ -22,9 +27,6 @@ export class Allowlist {
     string,
     { readonly addresses: readonly string[]; readonly atMs: number }
   >();
-  // Asks the name servers directly: lookups in the runtime's thread pool can hold up other work for seconds.
-  readonly #resolver = new Resolver({ timeout: 1000, tries: 1 });
-
   readonly #options: AllowlistOptions;
 
   constructor(options: AllowlistOptions) {
@@ -49,21 +51,32 @@ export class Allowlist {
     const family = isIP(address);
     if (family !== 0 && this.#fixed.check(address, family === 6 ? "ipv6" : "ipv4")) return true;
     const names = members ? [...this.#hostNames, ...this.#options.memberUrls().map(hostOf)] : this.#hostNames;
-    for (const name of names) {
-      if (name !== null && (await this.#addressesOf(name)).includes(address)) return true;
-    }
-    return false;
+    const known = names.filter((name) => name !== null).map((name) => this.#addressesOf(name));
+    return (await Promise.all(known)).some((addresses) => addresses.includes(address));
   }
 
   async #addressesOf(name: string): Promise<readonly string[]> {
     if (isIP(name) !== 0) return [name];
     if (name === "localhost") return ["127.0.0.1", "::1"];
     const known = this.#resolved.get(name);
-    if (known && performance.now() - known.atMs < NAME_TTL_MS) return known.addresses;
-    const answers = await Promise.allSettled([this.#resolver.resolve4(name), this.#resolver.resolve6(name)]);
-    const addresses = answers.flatMap((answer) => answer.status === "fulfilled" ? answer.value : []);
+    const ttlMs = known?.addresses.length === 0 ? NO_NAME_TTL_MS : NAME_TTL_MS;
+    if (known && performance.now() - known.atMs < ttlMs) return known.addresses;
+    const addresses = await this.#resolve(name);
     this.#resolved.set(name, { addresses, atMs: performance.now() });
     return addresses;
+  }
+
+  /** Empty: they are not known, or not in time. */
+  async #resolve(name: string): Promise<readonly string[]> {
+    const { promise: late, resolve: giveUp } = Promise.withResolvers<readonly string[]>();
+    const timer = setTimeout(() => giveUp([]), RESOLVE_MS);
+    try {
+      return await Promise.race([(this.#options.resolve ?? resolveAll)(name), late]);
+    } catch {
+      return []; // nobody is let in by a name that leads nowhere
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 

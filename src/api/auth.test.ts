@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import type { RestApiConfig } from "../model/config.ts";
 import { Allowlist } from "./allowlist.ts";
 import { createApp } from "./app.ts";
@@ -101,6 +103,38 @@ test("members' addresses do not count for POST /failsafe", async () => {
   expect(await members.allows("10.0.0.2", true)).toBe(true);
   expect(await members.allows("10.0.0.2", false)).toBe(false);
 });
+
+test("names are taken from the hosts file and the name servers, and none is waited for without end", async () => {
+  const asked: string[] = [];
+  const names = new Allowlist({
+    entries: ["admin.example", "dead.example", "nobody.example"],
+    includeMembers: true,
+    memberUrls: () => ["http://node2.example:8008/patroni"],
+    resolve: (name) => {
+      asked.push(name);
+      if (name === "dead.example") return new Promise(() => {});
+      if (name === "nobody.example") return Promise.reject(new Error("not found"));
+      return Promise.resolve(name === "admin.example" ? ["192.0.2.7", "2001:db8::7"] : ["10.0.0.2"]);
+    },
+  });
+  const allowed = async (source: string) => await names.allows(source, true);
+  expect([await allowed("2001:db8::7"), await allowed("::ffff:10.0.0.2"), await allowed("192.0.2.8")])
+    .toEqual([true, true, false]);
+  // Each was asked for once.
+  expect(asked.sort()).toEqual(["admin.example", "dead.example", "nobody.example", "node2.example"]);
+});
+
+const inHosts = new RegExp(`^127[.]0[.]0[.]1\\s.*\\b${hostname()}\\b`, "m");
+test.skipIf(!inHosts.test(readFileSync("/etc/hosts", "utf8")))(
+  "a name of the hosts file lets its address in",
+  async () => {
+    const names = new Allowlist({ entries: [hostname()], includeMembers: false, memberUrls: () => [] });
+    expect([await names.allows("127.0.0.1", true), await names.allows("192.0.2.1", true)]).toEqual([
+      true,
+      false,
+    ]);
+  },
+);
 
 test("extra headers are sent with every answer, those for HTTPS only there", async () => {
   const port = new StubPort();

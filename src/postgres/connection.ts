@@ -7,7 +7,7 @@ import pg from "pg";
 import type { ClientConfig } from "pg";
 import type { Credentials } from "../model/config.ts";
 import { readText } from "./disk.ts";
-import { resolveHost } from "./resolve_host.ts";
+import { resolveHost } from "../lib/resolve_host.ts";
 
 export interface Endpoint {
   /** Host name, address, or (with a leading slash) directory of the Unix socket. */

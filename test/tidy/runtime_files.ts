@@ -104,11 +104,12 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/lib/file_state.ts",
   "src/lib/line_sink.ts",
   "src/lib/process_table.ts",
+  "src/lib/resolve_host.ts",
   "src/lib/rotating_file.ts",
   "src/lib/self_command.ts",
   "src/lib/testing_zombie.ts",
   "src/postgres/disk.ts",
-  "src/postgres/resolve_host.ts",
+
   "src/postgres/run_program.ts",
   "src/postgres/same_wal.ts",
   "src/postgres/socket_lock.ts",

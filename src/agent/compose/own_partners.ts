@@ -6,7 +6,7 @@ import { networkInterfaces } from "node:os";
 import type { HostPort, LocalConfig } from "../../model/config.ts";
 import { leadsBackText } from "../../config/raft.ts";
 import { formatHostPort, isWildcard, leadsBack, parseHostPort } from "../../model/host_port.ts";
-import { resolveAll } from "../../postgres/resolve_host.ts";
+import { resolveAll } from "../../lib/resolve_host.ts";
 
 /** Time that a name server gets. A name without an answer by then counts as unknown. */
 const PATIENCE_MS = 3000;

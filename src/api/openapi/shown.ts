@@ -82,6 +82,8 @@ export const STATUS_SHOWN = openFields({
   pending_restart_reason: pendingRestart,
   scheduled_restart: json(JSON_BOUNDS, JSON_BOUNDS),
   watchdog_failed: flag,
+  logger_queue_size: number,
+  logger_records_lost: number,
 });
 
 /** `GET /failsafe`: addresses by member. */
