@@ -190,8 +190,17 @@ story(
         const receivers = () =>
           two.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walreceiver'");
         const shown = () => two.sql("SELECT 1 FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL");
-        await waitFor("a receiver connects, and is not shown", LIMIT_MS, async () =>
-          (await receivers()).length === 1 && (await shown()).length === 0);
+        const hangs = () =>
+          waitFor("a receiver connects, and is not shown", LIMIT_MS, async () =>
+            (await receivers()).length === 1 && (await shown()).length === 0);
+        await hangs();
+        await waitFor("the kernel looks after the peer", LIMIT_MS, () =>
+          keepaliveMs(silent.port) <= 5000);
+        // Where the settings change, PostgreSQL itself ends it.
+        two.executor.desire({ upstream: one.upstream });
+        await two.until("it streams instead", (view) => view.replicationState === "streaming");
+        two.executor.desire({ upstream: { name: "node-3", connUrl } });
+        await hangs();
         await two.sql("SELECT pg_wal_replay_pause()");
         await waitFor("replay is paused", LIMIT_MS, async () =>
           (await two.sql("SELECT pg_get_wal_replay_pause_state() AS state"))[0]?.state === "paused");
@@ -205,6 +214,18 @@ story(
     }),
   STORY_MS,
 );
+
+/** The time to the kernel's next question whether the peer of a connection to `port` is there. */
+function keepaliveMs(port: number): number {
+  const to = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const timers = readFileSync("/proc/net/tcp", "utf8").split("\n").map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[2] === to && fields[3] === ESTABLISHED).map((fields) => fields[5]!.split(":"));
+  const [timer, ticks] = timers.find(([kind]) => kind === KEEPALIVE_TIMER) ?? [];
+  return timer === undefined ? Infinity : parseInt(ticks!, 16) * 10;
+}
+
+const ESTABLISHED = "01";
+const KEEPALIVE_TIMER = "02";
 
 story("WAL that was received and not replayed still counts after a restart", () =>
   withSite(async (site) => {

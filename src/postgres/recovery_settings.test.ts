@@ -30,7 +30,8 @@ test("the standby leader uses the slot of the remote primary, and looks for the 
   const { primaryConninfo, primarySlotName, settings: own } = settings(remoteOf(CLUSTER), CLUSTER);
   expect(primarySlotName).toBe("site_b");
   expect(primaryConninfo).toBe(
-    "user=rep host=10.0.9.1,fd00::9 port=5433,5433 application_name=node-b target_session_attrs=read-write sslmode=prefer",
+    "user=rep host=10.0.9.1,fd00::9 port=5433,5433 application_name=node-b target_session_attrs=read-write " +
+      "sslmode=prefer keepalives_idle=5 keepalives_interval=1 keepalives_count=5 tcp_user_timeout=10000",
   );
   expect(own).toEqual({
     restore_command: "fetch %f",

@@ -5,7 +5,7 @@ import type { Upstream } from "../model/upstream.ts";
 import type { RecoverySettings } from "./server_conf.ts";
 import { type ConninfoInput, upstreamConninfo } from "./upstream.ts";
 
-export interface FollowInput extends Omit<ConninfoInput, "upstream" | "readWrite"> {
+export interface FollowInput extends Omit<ConninfoInput, "upstream" | "readWrite" | "isStream"> {
   readonly useSlots: boolean;
   readonly standbyCluster: StandbyCluster | null;
 }
@@ -21,7 +21,7 @@ export function recoverySettings(follow: Upstream, input: FollowInput): Recovery
   }
   // A slot is on one of several hosts only: on the primary.
   const readWrite = follow.remote === true && primarySlotName !== null && hasSeveralHosts(follow);
-  const primaryConninfo = upstreamConninfo({ ...input, upstream: follow, readWrite });
+  const primaryConninfo = upstreamConninfo({ ...input, upstream: follow, readWrite, isStream: true });
   if (primaryConninfo === null) throw new Error(`${follow.name} has no usable address: ${follow.connUrl}`);
   return { following: follow, primaryConninfo, primarySlotName, settings };
 }

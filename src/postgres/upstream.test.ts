@@ -22,7 +22,7 @@ test("addresses are read from connection URLs, several hosts and IPv6 included",
   expect(parseConnUrl("http://10.0.0.1")).toBeNull();
 });
 
-test("a standby's connection string names file and member, never the password", () => {
+test("a connection string names file and member, never the password, and ends no copy early", () => {
   const text = upstreamConninfo({
     upstream: { name: "node-1", connUrl: "postgres://10.0.0.1:5432/postgres" },
     credentials: {

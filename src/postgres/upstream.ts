@@ -49,7 +49,24 @@ export interface ConninfoInput {
   readonly database: string | null;
   /** Connects only to one that takes writes. @default false */
   readonly readWrite?: boolean;
+  /** For a WAL receiver: one whose peer is gone ends soon. @default false */
+  readonly isStream?: boolean;
 }
+
+/**
+ * A host that is killed while it is cut off says no goodbye, and TCP alone finds that out after minutes, or
+ * two hours where nothing is under way. wal_receiver_timeout does not count before the stream has begun, and
+ * connect_timeout not for a WAL receiver at all: it would wait for the answer to its login all that time.
+ * After 5 s of silence the kernel asks the other one every second, and gives up 10 s after it was last heard,
+ * also for a connection that is being made. Where there is no tcp_user_timeout (all but Linux), the count
+ * makes the same 10 s. A copy or a rewind is not ended so soon: it would begin anew.
+ */
+const DEAD_PEER = {
+  keepalives_idle: 5,
+  keepalives_interval: 1,
+  keepalives_count: 5,
+  tcp_user_timeout: 10_000,
+};
 
 /** Without a password: that is in the file `passfile` names. null when the member's URL cannot be used. */
 export function upstreamConninfo(input: ConninfoInput): string | null {
@@ -65,6 +82,7 @@ export function upstreamConninfo(input: ConninfoInput): string | null {
     application_name: input.applicationName,
     target_session_attrs: input.readWrite ? "read-write" : null,
     ...libpqOptions(credentials, major),
+    ...(input.isStream ? DEAD_PEER : {}),
   });
 }
 
