@@ -221,6 +221,16 @@ export class ModelDirectory {
     return other.systemId === this.systemId && contains(other.position!, this.position!);
   }
 
+  /** It would stream from `other` as well by what PostgreSQL looks at: numbers of timelines, and positions. */
+  passesFor(other: ModelDirectory): boolean {
+    if (other.systemId !== this.systemId) return false;
+    const { branch: { timeline }, lsn } = this.position!;
+    for (let at = other.position; at !== null; at = at.branch.parent) {
+      if (at.branch.timeline === timeline) return lsn <= at.lsn;
+    }
+    return false;
+  }
+
   /** It has all WAL of `other`. */
   contains(other: ModelDirectory): boolean {
     return other.position !== null && this.position !== null && contains(this.position, other.position);

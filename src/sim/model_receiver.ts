@@ -1,5 +1,5 @@
 /** The WAL receiver of a simulated standby: what it is connected to, and what it receives and answers. */
-import type { Prng, World } from "../../raft/sim/mod.ts";
+import { type Prng, Violation, type World } from "../../raft/sim/mod.ts";
 import type { ModelDirectory } from "./model_directory.ts";
 import type { ModelSync } from "./model_sync.ts";
 
@@ -7,6 +7,9 @@ import type { ModelSync } from "./model_sync.ts";
 const RECONNECT_MS = 1000;
 /** Either side gives up a silent connection after this time. */
 export const SILENCE_MS = 4000;
+
+/** PostgreSQL does not notice, where the numbers of timelines are the same. */
+const MIXED = "a standby does not stream over WAL that differs";
 
 /** A server, as its own receiver and those of its standbys know it. */
 interface Server {
@@ -117,6 +120,9 @@ export class ModelReceiver {
     if (server.streaming) return true;
     if (nowMs < this.#nextConnectMs || upstream.process === "stopping") return false;
     if (!directory.continuesIn(upstream.directory)) {
+      if (directory.passesFor(upstream.directory)) {
+        throw new Violation(MIXED, `${server.name} would stream from ${upstream.name}`);
+      }
       // "requested starting point is ahead of the WAL" or "forked off this server's history".
       this.#nextConnectMs = nowMs + RECONNECT_MS;
       return false;

@@ -350,7 +350,16 @@ const standby = [
       " || isUnjoined(view)) return null;",
     ],
     ["older-standby-started-before-it-is-compared", " || isUnjoined(view)) return null;", ") return null;"],
-    ["older-standby-pointed-at-the-primary-uncompared", "  if (first !== null) return first;\n", ""],
+    ["standby-pointed-at-the-primary-uncompared", "  if (first !== null) return first;\n", ""],
+    [
+      "pointed-at-one-that-never-heard-of-the-timeline",
+      "return (status.timeline ?? 0) >= Math.max(timeline ?? 0, walEnd?.timeline ?? 0);",
+      "return true;",
+    ],
+    ["promoted-one-followed-uncompared", "status.writable || status.walLsn !== null || ", ""],
+    ["restarted-primary-followed-uncompared", " || status.primaryDirectory) {", ") {"],
+    ["followed-by-an-old-verdict", ' === "same" && isVerdictOld(view);', ' === "same" && false;'],
+    ["no-stream-while-a-receiver-lives", "following === null && cutOff !== false", "following === null"],
     ["refused-start-repeated-uncompared", "  if (afterFailure !== null) return afterFailure;\n", ""],
     [
       "older-standby-followed-while-not-compared",
@@ -698,6 +707,12 @@ const bootstrap = [
   ]),
   ...mutationsOf("src/agent/postgres/memory.ts", ["src/agent/postgres/memory.test.ts"], [
     ["end-of-a-lease-fails-a-recovery", "if (this.restored !== null) delete this.last.start;", ""],
+    ["cut-off-while-a-receiver-may-come", " && !this.#mayReceive && ", " && "],
+    [
+      "upstream-kept-though-the-files-name-none",
+      "    this.following = null;\n    this.#mayReceive = true;",
+      "",
+    ],
   ]),
 ];
 

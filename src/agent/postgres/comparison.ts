@@ -13,6 +13,7 @@ import {
   type HistoryVerdict,
   type LocalPosition,
   ONE_TIMELINE,
+  type OtherHistory,
   parseHistory,
   type TimelineHistory,
 } from "../../postgres/history.ts";
@@ -61,31 +62,31 @@ export class HistoryComparison {
     try {
       const open = other.remote ? ReplicationSource.openPrimary : ReplicationSource.open;
       source = await open(other.connUrl, postgresql.replication, local.name);
-      const identity = await source.identify();
-      const history = await source.history(identity.timeline);
-      const inRecovery = await source.inRecovery();
+      const others = await historyOf(source);
       const end = content ? this.#endOnDisk(position) : position;
+      // A standby may be behind, and another cluster's primary need not let a rewind user in.
+      const isAsked = !others.inRecovery && end.timeline <= others.timeline && (content || !other.remote);
+      const at = isAsked ? this.#received(end, others) : null;
       const compared = await this.#withContent(
-        compareHistories(end, { ...identity, history, inRecovery }),
-        // A standby may be behind, and another cluster's primary need not let a rewind user in.
-        inRecovery || end.timeline > identity.timeline || (other.remote && !content) ? null : end,
+        compareHistories(end, others),
+        at,
         other,
-        identity.timeline,
+        others.timeline,
         content,
       );
       const { verdict, detail } = compared;
-      if (verdict === "same" && position.timeline < identity.timeline) {
-        this.#forgetTimeline(identity.timeline, history);
+      if (verdict === "same" && position.timeline < others.timeline) {
+        this.#forgetTimeline(others.timeline, others.history);
       }
-      memory.loss.other = verdict === "diverged" ? { ...identity, history, inRecovery } : null;
-      const noRewind = memory.rewoundInVain === identity.timeline
+      memory.loss.other = verdict === "diverged" ? others : null;
+      const noRewind = memory.rewoundInVain === others.timeline
         ? "pg_rewind finds nothing to do"
         : compared.noRewind;
       const next = Math.max(position.lsn, memory.server?.received?.lsn ?? memory.diskEnd?.lsn ?? 0);
       // At the other's own end the next segment may not be there yet.
-      const isBehind = verdict === "same" && next < identity.lsn;
+      const isBehind = verdict === "same" && next < others.lsn;
       const walGone = isBehind ? await this.whyGone(other, next) ?? undefined : undefined;
-      note(identity.timeline, verdict, detail, { noRewind, walGone });
+      note(others.timeline, verdict, detail, { noRewind, walGone });
     } catch (error) {
       note(0, "unknown", `${other.name}: ${errorText(error)}`);
     } finally {
@@ -147,6 +148,15 @@ export class HistoryComparison {
     return { ...position, timeline, lsn, history: historyOnDisk(dataDir, timeline) };
   }
 
+  /** What a standby has received and not replayed is compared as well, as far as it can be the other's. */
+  #received(end: LocalPosition, other: OtherHistory): LocalPosition {
+    const received = this.#context.parts.memory.server?.received ?? null;
+    if (received?.timeline !== end.timeline) return end;
+    const left = other.history.find(([parent]) => parent === end.timeline)?.[1] ?? 0;
+    const othersEnd = end.timeline === other.timeline ? other.lsn : left;
+    return { ...end, lsn: Math.max(end.lsn, Math.min(received.lsn, othersEnd)) };
+  }
+
   /**
    * Positions do not show that one number was given to two timelines: a member was promoted and cut off
    * before anybody had heard of its timeline, and another one was promoted from the same position. Their WAL
@@ -197,6 +207,12 @@ export class HistoryComparison {
     }
     return `${other.name} has removed the WAL from ${formatLsn(lsn)} on that this member needs`;
   }
+}
+
+async function historyOf(source: ReplicationSource): Promise<OtherHistory> {
+  const identity = await source.identify();
+  const history = await source.history(identity.timeline);
+  return { ...identity, history, inRecovery: await source.inRecovery() };
 }
 
 /** A setting as the configuration gives it; "": it does not. */

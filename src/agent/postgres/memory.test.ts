@@ -259,6 +259,21 @@ test("a standby is cut off when it has no upstream, none is on its way, and no r
   expect(cutOff(null)).toBe(false);
 });
 
+test("a standby whose upstream was taken away follows nobody, also while its receiver is not proven gone", () => {
+  const memory = new PostgresMemory();
+  memory.track(7);
+  memory.following = { name: "a", connUrl: "" };
+  memory.followsNobodyYet();
+  const view = () => {
+    memory.seen(standby({ receiverPid: null }), 1);
+    return memory.view(guard({ postmaster }));
+  };
+  // No receiver is seen: one may be about to begin.
+  expect(view()).toMatchObject({ following: null, cutOff: false });
+  memory.following = null;
+  expect(view()).toMatchObject({ following: null, cutOff: true });
+});
+
 test("another setting of synchronous standbys holds for none of the processes at first", () => {
   const memory = new PostgresMemory();
   memory.track(7);

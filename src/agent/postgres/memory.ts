@@ -35,6 +35,8 @@ export class PostgresMemory {
   #following: Upstream | null = null;
   /** What a server that was found running follows is not known before its files have been read. */
   #isUpstreamKnown = false;
+  /** A WAL receiver of the upstream before may live, or be about to begin. */
+  #mayReceive = false;
   /** Changes of the upstream that are under way. */
   repointing = 0;
   action: RunningAction | null = null;
@@ -112,11 +114,21 @@ export class PostgresMemory {
   set following(upstream: Upstream | null) {
     this.#following = upstream;
     this.#isUpstreamKnown = true;
+    this.#mayReceive = false;
   }
 
-  /** The files name no upstream, no change of that is under way, and no WAL receiver lives or connects. */
+  /**
+   * The files name nobody, and its WAL receiver is not proven gone. It follows nobody all the same: a member
+   * that counted as followed would not be set as the upstream again.
+   */
+  followsNobodyYet(): void {
+    this.following = null;
+    this.#mayReceive = true;
+  }
+
+  /** The files name no upstream, no change of that is under way, and no WAL receiver lives or is to come. */
   #isCutOff(status: ServerStatus | null): boolean {
-    return this.#isUpstreamKnown && this.#following === null && this.repointing === 0 &&
+    return this.#isUpstreamKnown && this.#following === null && !this.#mayReceive && this.repointing === 0 &&
       (status?.receiverPid ?? null) === null;
   }
 

@@ -198,8 +198,8 @@ export class PostgresUpkeep {
         log.info("follow", `${what}: changing primary_conninfo and reloading`);
       }
       if (written.length > 0 || context.reloadOwed) await context.reload();
-      if (upstream === null && !await this.#cutReceiver()) return;
-      memory.following = upstream;
+      if (upstream === null && !await this.#cutReceiver()) memory.followsNobodyYet();
+      else memory.following = upstream;
       changed();
       await this.#monitor.refresh();
     });

@@ -28,6 +28,79 @@ function older(change: Partial<PostgresView>): PostgresView {
 const FOLLOWS_NOBODY = { following: null, followingUrl: null, replicationState: null } as const;
 const COMPARE_CONTENT = { kind: "compare-history", with: from("a"), content: true } as const;
 
+/** Member c was promoted while a was cut off, on a timeline that c had never heard of. This one follows a. */
+const BESIDE = cluster({ lock: lock({ epoch: 4, holder: "c" }) });
+const ON_FOUR: Partial<PostgresView> = { timeline: 4, walEnd: { timeline: 4, lsn: 1000 } };
+const COMPARE_C = { kind: "compare-history", with: from("c") } as const;
+const FOLLOW_C = { kind: "follow", follow: from("c") } as const;
+function beside(own: Partial<PostgresView>, holder = primaryStatus("c", { epochSeen: 4, timeline: 4 })) {
+  return node({
+    dcs: BESIDE,
+    postgres: postgres({ ...ON_FOUR, ...own }),
+    statuses: [seen(primaryStatus("a")), seen(status("b")), seen(holder)],
+  });
+}
+const withC = (verdict: "same" | "diverged", atMs: number, timelineOfOther = 4) => ({
+  divergence: { from: "c", timelineOfOther, verdict, detail: "", atMs },
+});
+
+const PROMOTED_BESIDE: readonly Case[] = [
+  ["streaming from another one, it is compared with a new primary first", beside({}), "follow", COMPARE_C],
+  [
+    "also on an earlier timeline than that: its number may have been given twice",
+    beside({}, primaryStatus("c", { epochSeen: 4, timeline: 5 })),
+    "follow",
+    COMPARE_C,
+  ],
+  [
+    "and where it follows nobody, since the lock was free",
+    beside(FOLLOWS_NOBODY),
+    "follow",
+    COMPARE_C,
+  ],
+  ["with the same history it goes there", beside(withC("same", 99_000)), "follow", FOLLOW_C],
+  ["but not by an old verdict", beside(withC("same", 89_000)), "follow", COMPARE_C],
+  ["nor by one of another timeline", beside(withC("same", 99_000, 3)), "follow", COMPARE_C],
+  ["one that differs is stopped to rejoin", beside(withC("diverged", 0)), "follow", FAST],
+  [
+    "a holder that is to be promoted from the same timeline is followed at once: commits may wait for that",
+    beside({}, status("c", { epochSeen: 4, timeline: 4 })),
+    "follow",
+    FOLLOW_C,
+  ],
+  ...([
+    ["from an earlier one", status("c", { epochSeen: 4, timeline: 3 }), {}],
+    ["from an earlier one than WAL was received on", status("c", { timeline: 3 }), { timeline: 3 }],
+    ["that was a primary before", status("c", { timeline: 4, primaryDirectory: true, running: false }), {}],
+    ["that has left recovery", status("c", { timeline: 4, walLsn: 1000 }), {}],
+  ] as const).map(([what, holder, own]): Case => [
+    `one ${what} is waited for, to compare histories`,
+    beside(own, holder),
+    "follow",
+  ]),
+  [
+    "from the holder to a standby of it there is nothing to compare",
+    node({
+      statuses: [
+        seen(primaryStatus("a")),
+        seen(status("b", { tags: { replicatefrom: "c" } })),
+        seen(status("c")),
+      ],
+    }),
+    "follow",
+    FOLLOW_C,
+  ],
+  [
+    "with the tag nostream its upstream is taken away again, until its receiver is gone",
+    node({
+      statuses: [seen(primaryStatus("a")), seen(status("b", { tags: { nostream: true } }))],
+      postgres: postgres({ ...FOLLOWS_NOBODY, cutOff: false }),
+    }),
+    "follow",
+    { kind: "follow", follow: null },
+  ],
+];
+
 const CASES: readonly Case[] = [
   [
     "a standby goes to the new address of the primary that it follows already",
@@ -77,7 +150,7 @@ const CASES: readonly Case[] = [
   ],
   [
     "with the same history it follows",
-    node({ postgres: older({ ...FOLLOWS_NOBODY, divergence: verdict("same") }) }),
+    node({ postgres: older({ ...FOLLOWS_NOBODY, divergence: verdict("same", 95_000) }) }),
     "follow",
     { "kind": "follow", "follow": from("a") },
   ],
@@ -171,6 +244,7 @@ const CASES: readonly Case[] = [
     "follow",
     { "kind": "follow", "follow": from("c") },
   ],
+  ...PROMOTED_BESIDE,
   [
     "a standby that does not stream has its history compared",
     node({ notStreamingForMs: 4000, postgres: postgres({ replicationState: null }) }),

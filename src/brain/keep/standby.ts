@@ -4,15 +4,16 @@
  */
 import { foundingOf } from "../../model/records.ts";
 import type { Upstream } from "../../model/upstream.ts";
+import { statusOf } from "../cluster/view.ts";
 import { copySource } from "./copy_source.ts";
 import { followed, isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { compared, compareWith, comparison, diverged, mustCompare } from "./rejoin.ts";
-import { isUnjoined, livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
+import { isUnjoined, livingHolder, type NodeView, remoteUpstream, retryLater, sourceOf } from "./view.ts";
 
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
-/** A verdict on its history is good for so long, as long as it does not stream. */
+/** The verdict that histories agree is good for so long: WAL may come from elsewhere since. */
 const COMPARED_MS = 10_000;
 
 function withoutAddress(view: NodeView): Outcome | null {
@@ -90,14 +91,14 @@ function isStandby({ postgres: { process, inRecovery } }: NodeView): boolean {
 }
 
 function follow(view: NodeView): Outcome | null {
-  const { following, followingUrl } = view.postgres;
+  const { following, followingUrl, cutOff } = view.postgres;
   const upstream = followed(view);
   if (upstream === null || !isStandby(view)) return null;
   const first = compareFirst(view, upstream);
   if (first !== null) return first;
   if (isArchiveOnly(view.name, view)) {
-    if (following === null) return null;
-    return decide(`not streaming from ${following}: the tag nostream is set`, {
+    if (following === null && cutOff !== false) return null;
+    return decide(`not streaming from ${following ?? upstream.name}: the tag nostream is set`, {
       kind: "follow",
       follow: null,
     });
@@ -111,21 +112,50 @@ function follow(view: NodeView): Outcome | null {
 }
 
 /**
- * A running standby that has not joined this cluster is pointed at a member only after its WAL was compared:
- * on the same timeline PostgreSQL may stream over WAL that differs. One that streams already is found out by
- * that stream.
+ * A running standby is pointed at a member only after its WAL was compared with the holder's, unless that is
+ * known to continue it. On timelines of one number PostgreSQL may stream over WAL that differs.
  */
 function compareFirst(view: NodeView, upstream: Upstream): Outcome | null {
-  const { following, replicationState } = view.postgres;
-  if (!isUnjoined(view) || following === upstream.name || replicationState === "streaming") return null;
+  if (isContinued(view, upstream)) return null;
   const holder = sourceOf(view)!;
   const primary = livingHolder(view);
   if (primary === null) {
     return decide(`waiting for ${holder.name} to be a running primary, to compare histories`);
   }
-  const comparing = compareWith(view, holder, primary);
+  // Since an old verdict it may have streamed from somebody else.
+  const isOld = compared(view, holder.name, primary) === "same" && isVerdictOld(view);
+  const comparing = isOld
+    ? decide("comparing histories again", comparison(view, holder))
+    : compareWith(view, holder, primary);
   if (comparing !== null) return comparing;
   return compared(view, holder.name, primary) === "diverged" ? stopToRejoin("history has diverged") : null;
+}
+
+/** What it would stream is known to continue the WAL that it has. */
+function isContinued(view: NodeView, upstream: Upstream): boolean {
+  const { following, replicationState } = view.postgres;
+  if (following === upstream.name) return true;
+  // One that has not joined this cluster, and streams already, is found out by that stream.
+  if (isUnjoined(view)) return replicationState === "streaming";
+  const holder = view.dcs.lock.holder;
+  // From the holder to a standby of it.
+  if (following === holder || isArchiveOnly(view.name, view)) return true;
+  // A standby leader has no WAL of its own.
+  return remoteUpstream(view) !== null || isToBePromoted(holder, view);
+}
+
+/**
+ * A standby that has been on each of this server's timelines, and is about to begin a later one. All others
+ * wait for no comparison then: commits may wait for them. A holder on an earlier timeline has never heard of
+ * this server's: the member that began that one was cut off, and the holder's next one has the same number.
+ */
+function isToBePromoted(holder: string | null, view: NodeView): boolean {
+  const status = statusOf(view, holder)?.status;
+  if (status === undefined || status.writable || status.walLsn !== null || status.primaryDirectory) {
+    return false;
+  }
+  const { timeline, walEnd } = view.postgres;
+  return (status.timeline ?? 0) >= Math.max(timeline ?? 0, walEnd?.timeline ?? 0);
 }
 
 /**
@@ -170,10 +200,13 @@ function wroteAlone(view: NodeView): Outcome | null {
   return stopToRejoin("it took writes without the lock");
 }
 
+function isVerdictOld({ postgres: { divergence }, nowMs }: NodeView): boolean {
+  return divergence !== null && nowMs - divergence.atMs > COMPARED_MS;
+}
+
 function doesNotStream(view: NodeView): Outcome | null {
   const upstream = sourceOf(view);
   const primary = livingHolder(view);
-  const { divergence } = view.postgres;
   if (upstream === null || primary === null || !isStandby(view)) return null;
   if (view.notStreamingForMs <= NOT_STREAMING_MS) return null;
   if (diverged(view)) {
@@ -181,8 +214,7 @@ function doesNotStream(view: NodeView): Outcome | null {
   }
   // The verdict "same" is about the WAL of that time. The reason why it does not stream may be a newer
   // difference.
-  const isOld = divergence !== null && view.nowMs - divergence.atMs > COMPARED_MS;
-  if (!isOld && !mustCompare(view, upstream.name, primary)) return null;
+  if (!isVerdictOld(view) && !mustCompare(view, upstream.name, primary)) return null;
   return decide("does not stream: comparing histories", comparison(view, upstream));
 }
 
@@ -242,7 +274,7 @@ export const STANDBY: readonly NodeRule[] = [
       "The standby follows another member than the holder, or than the standby that its tag replicatefrom names, or " +
       "an address that the member has no more, or streams although it has the tag nostream.",
     then:
-      "Points it there, or ends its stream. Where the directory is older than the cluster, WAL is compared first.",
+      "Points it there, or ends its stream. WAL is compared first, unless the holder is a standby that is about to be promoted.",
     decide: follow,
   },
   {
