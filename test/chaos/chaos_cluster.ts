@@ -9,9 +9,12 @@ import type { Client } from "../../src/demo/client.ts";
 import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
 import { nowMs } from "../../src/demo/now.ts";
+import { rest } from "../../src/demo/rest.ts";
+import { sleep } from "../../src/demo/wait_for.ts";
 import { newCluster } from "../e2e/harness.ts";
 import { Network } from "../e2e/network.ts";
 import { raftOf } from "../e2e/shown.ts";
+import { adviceFor } from "./advice.ts";
 import { prepareCables } from "./cable.ts";
 import type { Mode, Target } from "./schedule.ts";
 import { TABLES } from "./tables.ts";
@@ -31,6 +34,8 @@ export interface ChaosOptions {
 /** In the directory of each host, where its agent runs. */
 export const DECISIONS = "decisions";
 const START_MS = 120_000;
+/** How often an operator looks whether advice is given. */
+const OPERATOR_MS = 2000;
 /** A service manager's, and how often it looks. */
 const RESTART_MS = 250;
 /**
@@ -51,6 +56,8 @@ export class ChaosCluster {
   client!: Client;
   readonly transactions: TransactionClient[] = [];
   readonly badCables = new Set<Host>();
+  /** Nodes whose raft directory was taken away in this round: they cannot prove what their data has. */
+  readonly unproven = new Set<Host>();
   #leaveSpareUp: (() => void) | null = null;
   #spareHasRun = false;
   /** Host to the number of faults that keep its agent from being started. */
@@ -182,12 +189,46 @@ export class ChaosCluster {
     return this.network.inside(this.numberOf(host));
   }
 
-  /** Every node is up and well, and a write is confirmed. Returns the primary. */
-  async healed(): Promise<Host> {
-    const primary = await this.cluster.waitHealthy(START_MS, this.active);
-    await this.client.waitForWrite(nowMs(), START_MS, primary.name);
-    this.#makeRoom();
-    return primary;
+  /**
+   * Every node is up and well, and a write is confirmed. Returns the primary. `tell`: of what an operator had
+   * to do.
+   */
+  async healed(tell: (text: string) => void): Promise<Host> {
+    let waits = true;
+    const operator = (async () => {
+      while (waits) {
+        await sleep(OPERATOR_MS);
+        const given = waits ? await this.#followAdvice() : null;
+        if (given !== null) tell(given);
+      }
+    })();
+    try {
+      const primary = await this.cluster.waitHealthy(START_MS, this.active);
+      await this.client.waitForWrite(nowMs(), START_MS, primary.name);
+      this.unproven.clear();
+      this.#makeRoom();
+      return primary;
+    } finally {
+      waits = false;
+      await operator;
+    }
+  }
+
+  /**
+   * As an operator does: a node may have acknowledged alone, and then lose its raft directory. Nobody else
+   * has the end of its WAL, and it cannot prove to have it: the agents wait for a word, and say which.
+   */
+  async #followAdvice(): Promise<string | null> {
+    for (const host of this.active) {
+      const reply = await rest(host.restAddress, "/cluster", { timeoutMs: OPERATOR_MS }).catch(() => null);
+      const advice = reply?.status === 200 ? String(JSON.parse(reply.text).agent?.operator_needed ?? "") : "";
+      const named = adviceFor(advice);
+      const candidate = [...this.unproven].find(({ name }) => name === named);
+      if (candidate === undefined) continue;
+      const { code } = await this.cluster.tryCtlAt(candidate, "failover", "--candidate", named!, "--force");
+      return `operator: failover to ${named}, as was advised (exit code ${code})`;
+    }
+    return null;
   }
 
   /** As an operator does: directories that were moved aside would fill a small disk. */

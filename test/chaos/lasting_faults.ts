@@ -131,6 +131,7 @@ export async function raftLost(chaos: ChaosCluster, host: Host): Promise<Effect 
   const before = await raftIdNow(chaos, host);
   if (before === null) return null;
   const up = chaos.keepDown(host);
+  chaos.unproven.add(host);
   await emptied(host, ["raft"]);
   return { what: host.name, end: up, after: () => isAnother(chaos, host, before) };
 }
@@ -147,6 +148,7 @@ export async function removedMember(chaos: ChaosCluster, host: Host): Promise<Ef
   return {
     what: `${host.name}, ${removed}`,
     end: async () => {
+      chaos.unproven.add(host);
       await emptied(host, ["raft"]);
       up();
     },

@@ -49,7 +49,7 @@ export class ChaosRun {
   async run(): Promise<Outcome> {
     const chaos = this.#chaos;
     await chaos.start(this.#options.seed);
-    const first = await chaos.healed();
+    const first = await chaos.healed((text) => this.#tell(text));
     const before = await survey(chaos, first);
     this.#tell(`healthy, ${first.name} is the primary: the faults begin`);
     const endMs = nowMs() + this.#options.minutes * 60_000;
@@ -78,7 +78,7 @@ export class ChaosRun {
       if (one.status === "rejected") this.#violate(`a fault failed: ${(one.reason as Error).message}`);
     }
     try {
-      const primary = await this.#chaos.healed();
+      const primary = await this.#chaos.healed((text) => this.#tell(text));
       this.#tell(`healthy again, ${primary.name} is the primary`);
     } catch (error) {
       return this.#violate(`the cluster did not come back: ${(error as Error).message}`);
