@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type HostSurvey, leftovers, type ProcessSurvey } from "./leftovers.ts";
+import { type HostSurvey, leftovers, onceEach, type ProcessSurvey } from "./leftovers.ts";
 
 const one = (kind: ProcessSurvey["kind"], pid: number, parent: number): ProcessSurvey => ({
   pid,
@@ -66,4 +66,14 @@ test("slots of nobody and missing ones, files of nobody, WAL without end", () =>
   expect(judged({ slots: [{ name: "b", isActive: false }] })).toEqual(["a: no active slot for b"]);
   expect(judged({ names: [...BEFORE[0]!.names, "core"] })).toEqual(["a: core is left in its directory"]);
   expect(judged({ walBytes: 1e9 })).toEqual(["a: 1000000000 bytes of WAL"]);
+});
+
+test("segments of WAL count once, whichever timelines have them", () => {
+  const segments = ["000000010000000000000007", "000000020000000000000007", "000000020000000000000008"];
+  expect(onceEach([...segments, "00000002.history", "archive_status"])).toEqual([
+    "000000020000000000000007",
+    "000000020000000000000008",
+    "00000002.history",
+    "archive_status",
+  ]);
 });

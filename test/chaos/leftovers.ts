@@ -51,9 +51,19 @@ export async function survey(chaos: ChaosCluster, primary: Host): Promise<HostSu
       processes: host.processes().flatMap((pid) => surveyProcess(host, pid)),
       slots: slots.map(({ name, active }) => ({ name, isActive: active })),
       names: readdirSync(host.directory),
-      walBytes: readdirSync(wal).reduce((sum, name) => sum + sizeOf(join(wal, name)), 0),
+      walBytes: onceEach(readdirSync(wal)).reduce((sum, name) => sum + sizeOf(join(wal, name)), 0),
     };
   }));
+}
+
+/**
+ * Each segment of WAL once, whichever timelines have it: a timeline begins with a copy of the segment in
+ * which it parts, which goes when that segment goes. A run of ten minutes has twenty of them.
+ */
+export function onceEach(names: readonly string[]): string[] {
+  return [
+    ...new Map(names.map((name) => [/^[0-9A-F]{24}$/.test(name) ? name.slice(8) : name, name])).values(),
+  ];
 }
 
 function surveyProcess(host: Host, pid: number): ProcessSurvey[] {

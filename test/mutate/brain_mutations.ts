@@ -379,7 +379,7 @@ const standby = [
       'process === "running" && inRecovery !== false',
       'process === "running"',
     ],
-    ["verdict-good-for-ever", "view.nowMs - divergence.atMs > COMPARED_MS", "false"],
+    ["verdict-good-for-ever", "!isVerdictOld(view) && ", ""],
   ]),
   ...keep("copy_source", [
     ["leader-not-forced", "if (view.reinitializing?.fromLeader)", "if (false)"],
