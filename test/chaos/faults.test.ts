@@ -62,12 +62,14 @@ test.skipIf(noFreezer !== null)("what is frozen computes nothing, even if it is 
   for (const pid of pids) process.kill(pid, "SIGCONT");
   await expect(waitFor("one to compute", 300, () => ticks().some((now, i) => now > before[i]!))).rejects
     .toThrow("in vain");
-  await effect.end!();
+  await effect!.end!();
   await goesOn(before);
-  // Killed while it is frozen, it is gone.
-  const second = await frozen("them", () => pids.filter(isAlive));
+  // Killed while it is frozen, it is gone; and where all are gone there is nothing to freeze.
+  const second = await frozen("them", () => pids);
   await killed("it", pids[0]!);
-  await second.end!();
+  await second!.end!();
+  await killed("it", pids[1]!);
+  expect(await frozen("them", () => pids)).toBeNull();
 });
 
 test("what two faults have cut is whole when both are over", () => {

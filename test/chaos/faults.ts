@@ -121,15 +121,19 @@ export function standsStill(pid: number): boolean {
  * Processes that no signal wakes. Not by SIGSTOP: the end of that would wake a PostgreSQL, too, that its
  * guard has stopped meanwhile.
  */
-export async function frozen(what: string, list: () => readonly number[]): Promise<Effect> {
+export async function frozen(what: string, list: () => readonly number[]): Promise<Effect | null> {
   const freezer = new Freezer();
   const beginMs = nowMs();
   await waitFor(`${what} to be frozen`, EFFECT_MS, () => {
-    // Some may fork until they stand still.
-    const left = list().filter((pid) => !freezer.pids().includes(pid));
-    for (const pid of left) if (isAlive(pid)) freezer.add(pid);
+    // Some may fork until they stand still, and another fault may end some first.
+    const left = list().filter((pid) => isAlive(pid) && !freezer.pids().includes(pid));
+    for (const pid of left) freezer.addIfAlive(pid);
     return left.length === 0;
   }, 2);
+  if (freezer.pids().length === 0) {
+    await freezer.thaw();
+    return null;
+  }
   await freezer.frozen();
   return { what: `${what}, ${(nowMs() - beginMs).toFixed(0)} ms`, end: () => freezer.thaw() };
 }

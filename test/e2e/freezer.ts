@@ -46,6 +46,15 @@ export class Freezer {
     writeFileSync(join(this.#directory, "cgroup.procs"), String(pid));
   }
 
+  /** As add, where the process may end meanwhile. */
+  addIfAlive(pid: number): void {
+    try {
+      this.add(pid);
+    } catch (error) {
+      if (isAlive(pid)) throw error;
+    }
+  }
+
   /** Waits until all of them stand still. */
   async frozen(): Promise<void> {
     await waitFor("frozen processes", FREEZE_MS, () => /^frozen 1$/m.test(this.#read("cgroup.events")));
