@@ -1,14 +1,26 @@
 /** What an operator asks of one node. */
 import { recordOf } from "../../sync/record.ts";
-import { cluster, FREE, holder, lock, node, postgres, STOPPED, withMethod } from "../testing.ts";
+import {
+  cluster,
+  FREE,
+  holder,
+  lock,
+  node,
+  postgres,
+  PRIMARY_DIRECTORY,
+  STOPPED,
+  withMethod,
+} from "../testing.ts";
 import { REQUEST } from "./request.ts";
-import { type Case, decides, IMMEDIATE } from "./testing.ts";
+import { type Case, decides, from, IMMEDIATE } from "./testing.ts";
 
 /** b, whose flush some commits wait for, right after the request. */
 function onDuty(change: Parameters<typeof node>[0], lock_: Parameters<typeof lock>[0] = {}) {
   const sync = { ...recordOf("a", "data-a", { b: "data-b" }, 0), revision: 4 };
   return node({ dcs: cluster({ sync, lock: lock(lock_) }), nowMs: 1000, askedMs: 500, ...change });
 }
+
+const FORMER = { ...STOPPED, directory: PRIMARY_DIRECTORY };
 
 const CASES: readonly Case[] = [
   ["a requested restart is done in place", node({ wantsRestart: true }), "restart", { "kind": "restart" }],
@@ -40,6 +52,24 @@ const CASES: readonly Case[] = [
     "reinitialize",
     { "kind": "set-aside", "why": "reinitialize", "onRequest": true },
   ],
+  [
+    "a former primary's history is compared first, to tell what is lost",
+    node({ wantsReinit: { fromLeader: true }, postgres: postgres(FORMER) }),
+    "reinitialize",
+    { kind: "compare-history", with: from("a") },
+  ],
+  ...(["diverged", "same", "unknown"] as const).map((verdict): Case => [
+    `and moved aside after one comparison, whatever it says: ${verdict}`,
+    node({
+      wantsReinit: { fromLeader: true },
+      postgres: postgres({
+        ...FORMER,
+        divergence: { from: "a", timelineOfOther: 1, verdict, detail: "", atMs: 0 },
+      }),
+    }),
+    "reinitialize",
+    { kind: "set-aside", why: "reinitialize", onRequest: true },
+  ]),
   [
     "the directory is left to a method that goes on from it",
     node({

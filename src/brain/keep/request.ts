@@ -1,6 +1,7 @@
 /** An operator's request to this node. */
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { livingHolder, type NodeView } from "./view.ts";
+import { compared, comparison } from "./rejoin.ts";
+import { livingHolder, type NodeView, sourceOf } from "./view.ts";
 
 /** The primary has so long to notice that a synchronous standby is about to end. */
 const RELEASE_MS = 3000;
@@ -25,6 +26,8 @@ function reinitialize(view: NodeView): Outcome | null {
     return decide("reinitialize", { kind: "stop", how: "immediate", checkpoint: false });
   }
   if (directory.kind !== "valid") return null;
+  const comparing = toTellLoss(view);
+  if (comparing !== null) return comparing;
   const [first] = view.dynamic.postgresql.createReplicaMethods;
   const keeps = first !== undefined && first !== "basebackup" && first.keepData &&
     !view.wantsReinit.fromLeader;
@@ -34,6 +37,20 @@ function reinitialize(view: NodeView): Outcome | null {
     onRequest: true,
     ...(keeps ? { keep: true } : {}),
   });
+}
+
+/**
+ * What a former primary has beyond the cluster's history is told and kept before its directory goes. One
+ * comparison has to do: the operator does not wait for a primary that does not answer.
+ */
+function toTellLoss(view: NodeView): Outcome | null {
+  const { directory } = view.postgres;
+  const wasPrimary = directory.kind === "valid" &&
+    (!directory.standbySignal || directory.formerPrimary === true);
+  const [primary, upstream] = [livingHolder(view), sourceOf(view)];
+  if (!wasPrimary || primary === null || upstream === null) return null;
+  if (compared(view, upstream.name, primary) !== null) return null;
+  return decide("reinitialize: comparing histories first, to tell what is lost", comparison(view, upstream));
 }
 
 function restart(view: NodeView): Outcome | null {
@@ -47,7 +64,7 @@ export const REQUEST: readonly NodeRule[] = [
     name: "reinitialize",
     when: "An operator asked for a new copy, this node is not the holder, and a primary runs to copy from.",
     then:
-      "Stops PostgreSQL, a synchronous standby's once others acknowledge in its place or after 3 s. Moves the directory aside, or leaves it to a method with `keep_data`; a copy follows.",
+      "Stops PostgreSQL, a synchronous standby's once others acknowledge in its place or after 3 s. Compares a former primary's history once, to tell what is lost. Moves the directory aside, or leaves it to a method with `keep_data`; a copy follows.",
     decide: reinitialize,
   },
   {
