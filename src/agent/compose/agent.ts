@@ -78,8 +78,9 @@ function compose(
   const dynamic = ground.effective(null);
   const postgres = new PostgresExecutor({ config: options.config, dynamic, guard, clock, log });
   const watchdog = openWatchdog(options, ground, () => member.wake());
+  const postmasterPid = () => guard.view().postmaster?.pid ?? null;
   const archiver: { failed: number | null } = { failed: null };
-  const health = openHealth(ground, log, postgres, () => member, archiver);
+  const health = openHealth(ground, log, { server: postgres, postmasterPid }, () => member, archiver);
   const member: Member = new Member({
     ...memberOptions(ground, log, exit),
     machine,
@@ -89,7 +90,6 @@ function compose(
     ailments: () => health.ailments(),
   });
   const published = new PublishedAddress();
-  const postmasterPid = () => guard.view().postmaster?.pid ?? null;
   const inForce = (next: LocalConfig) => {
     postgres.reload(next);
     member.factsChanged();
@@ -179,7 +179,10 @@ function publish(
 function openHealth(
   ground: Ground,
   log: Log,
-  postgres: PostgresExecutor,
+  { server, postmasterPid }: {
+    readonly server: PostgresExecutor;
+    readonly postmasterPid: () => number | null;
+  },
   member: () => Member,
   archiver: { failed: number | null },
 ): HealthWatch {
@@ -189,8 +192,9 @@ function openHealth(
     log,
     command: pinnedSelfCommand(),
     dataDir: ground.config.postgresql!.dataDir,
-    postgres: () => postgres.view(),
-    lookAtServer: () => lookAtServer(postgres.server, (failed) => archiver.failed = failed),
+    postgres: () => server.view(),
+    postmasterPid,
+    lookAtServer: () => lookAtServer(server.server, (failed) => archiver.failed = failed),
     dynamic: () => member().dynamic,
     changed: () => member().wake(),
   });

@@ -26,6 +26,7 @@ class Watched {
     action: null,
     process: "running",
   };
+  postmasterPid: number | null = 100;
   server: readonly Symptom[] | null = [];
   changes = 0;
   readonly delays: number[] = [];
@@ -49,6 +50,7 @@ class Watched {
       command: PROBE,
       dataDir: base,
       postgres: () => this.postgres,
+      postmasterPid: () => this.postmasterPid,
       lookAtServer: () => Promise.resolve(this.server),
       dynamic: () => this.dynamic,
       changed: () => this.changes++,
@@ -127,7 +129,7 @@ test("a probe that does not get started says nothing of the disks", () => {
   expect(watched.shown).toBeNull();
 });
 
-test("a server that stops, or is not sure, is not hung", async () => {
+test("a server that is not sure is not hung", async () => {
   const watched = new Watched();
   watched.server = [HUNG];
   await watched.look();
@@ -138,8 +140,39 @@ test("a server that stops, or is not sure, is not hung", async () => {
   watched.server = [HUNG];
   await watched.look();
   expect(watched.shown).toEqual(["postmaster-hung critical"]);
-  watched.postgres = { ...watched.postgres, process: "none" };
+});
+
+test("a server that is stopped because it hangs stays ill until another one runs", async () => {
+  const watched = new Watched();
+  watched.server = [HUNG];
   for (let i = 0; i < 3; i++) await watched.look();
+  watched.server = [];
+  const action = { kind: "stop", detail: "fast", sinceMs: 0 } as const;
+  watched.postgres = { ...watched.postgres, action };
+  for (let i = 0; i < 8; i++) await watched.look();
+  expect(watched.shown).toEqual(["postmaster-hung critical"]);
+  expect(watched.watch.ailments()![0]!.doubted).toBeUndefined();
+  watched.postgres = { ...watched.postgres, process: "none", action: null };
+  watched.postmasterPid = null;
+  await watched.look();
+  expect(watched.shown).toEqual(["postmaster-hung critical"]);
+  expect(watched.watch.ailments()![0]!.doubted).toBeUndefined();
+  watched.postgres = { ...watched.postgres, process: "running" };
+  watched.postmasterPid = 101;
+  expect(watched.shown).toEqual([]);
+  await watched.look();
+  expect(watched.shown).toEqual([]);
+  expect(watched.log.lines.at(-1)).toContain(
+    "postmaster-hung is over: another postmaster runs; it had lasted",
+  );
+});
+
+test("one that stays away is not ill for ever", async () => {
+  const watched = new Watched();
+  watched.server = [HUNG];
+  for (let i = 0; i < 3; i++) await watched.look();
+  watched.postgres = { ...watched.postgres, process: "none" };
+  for (let i = 0; i < 8; i++) await watched.look();
   expect(watched.shown).toEqual([]);
 });
 

@@ -18,6 +18,7 @@ import {
   DISK_CAUSES,
   diskSymptoms,
   hungSymptom,
+  POSTMASTER_CAUSES,
   SERVER_CAUSES,
   type Symptom,
 } from "../../brain/health/symptoms.ts";
@@ -39,6 +40,8 @@ export interface HealthWatchOptions {
     PostgresView,
     "directory" | "action" | "process" | "walLsn" | "receivedLsn"
   >;
+  /** The process id of the running postmaster. */
+  readonly postmasterPid: () => number | null;
   /** One look at the running PostgreSQL; null: it says nothing. Never rejects. */
   readonly lookAtServer: () => Promise<readonly Symptom[] | null>;
   readonly dynamic: () => DynamicConfig;
@@ -73,6 +76,8 @@ export class HealthWatch {
   /** Clock.now() of the last look that said something. */
   #disksSeenMs = 0;
   #serverSeenMs = 0;
+  /** The postmaster that the last look at the server was about. */
+  #seenPid: number | null = null;
   /** The end of WAL on this host's disk. */
   readonly #wal = new Movement();
   #lastFailure: string | null = null;
@@ -101,8 +106,15 @@ export class HealthWatch {
 
   /** One of each cause, in a fixed order; null: there were not enough looks to say that there is none. */
   ailments(): readonly OwnAilment[] | null {
-    const found = ailmentsOf(this.#course);
+    const found = ailmentsOf(this.#known());
     return found.length === 0 && this.#looks < ENOUGH_LOOKS ? null : found;
+  }
+
+  /** Without what a postmaster had that has ended, once another one runs. */
+  #known(): Course {
+    const pid = this.#options.postmasterPid();
+    const isAnother = pid !== null && this.#seenPid !== null && pid !== this.#seenPid;
+    return isAnother ? forget(this.#course, POSTMASTER_CAUSES) : this.#course;
   }
 
   /** As the last probe that ended has found them; empty: none has. */
@@ -144,6 +156,8 @@ export class HealthWatch {
   #forgetOld(nowMs: number): void {
     const { healthIntervalS, diskTimeoutS } = this.#options.dynamic();
     const oldMs = (STALE_LOOKS * healthIntervalS + diskTimeoutS) * 1000;
+    // A stop has limits of its own, and what it was begun for is not forgotten before it ends.
+    if (this.#options.postgres().action?.kind === "stop") this.#serverSeenMs = nowMs;
     const before = this.ailments();
     if (nowMs - this.#serverSeenMs >= oldMs) this.#course = forget(this.#course, SERVER_CAUSES);
     if (nowMs - this.#disksSeenMs >= oldMs) {
@@ -182,15 +196,24 @@ export class HealthWatch {
     if (this.#looks === ENOUGH_LOOKS) this.#options.changed();
   }
 
+  /**
+   * A server that does not run, or that is being stopped, is neither well nor ill: were a hung one well while
+   * it is stopped to hand over for it, it would be started here again. The next one is another matter.
+   */
   async #lookAtServer(): Promise<void> {
-    const { postgres, lookAtServer } = this.#options;
-    // One that does not run is not hung, and has no connections.
-    if (!serves(postgres())) return this.#lookedAtServer([]);
+    const { postgres, lookAtServer, postmasterPid } = this.#options;
+    if (!serves(postgres())) return;
+    const pid = postmasterPid();
     this.#looksAtServer = true;
     const symptoms = await lookAtServer();
     this.#looksAtServer = false;
-    // It may have been stopped, or frozen, in the meantime.
-    if (symptoms !== null && serves(postgres())) this.#lookedAtServer(symptoms);
+    // It may have been stopped, frozen or replaced in the meantime.
+    if (symptoms === null || !serves(postgres()) || postmasterPid() !== pid) return;
+    const before = ailmentsOf(this.#course);
+    this.#course = this.#known();
+    this.#say(before, ailmentsOf(this.#course), "is over: another postmaster runs");
+    this.#seenPid = pid;
+    this.#lookedAtServer(symptoms);
   }
 
   #lookedAtServer(symptoms: readonly Symptom[]): void {

@@ -32,6 +32,9 @@ export const SERVER_CAUSES: readonly AilmentCause[] = [
   "checksum-failures",
 ];
 
+/** Those of them that end with the postmaster. */
+export const POSTMASTER_CAUSES: readonly AilmentCause[] = ["postmaster-hung", "connections-exhausted"];
+
 /** The causes that a probe of the disks which has ended speaks of: the others. */
 export const DISK_CAUSES: readonly AilmentCause[] = AILMENT_CAUSES.filter((cause) =>
   !SERVER_CAUSES.includes(cause)
