@@ -1,10 +1,13 @@
 /** The common part of switchover and failover: questions, the request, and its outcome. */
-import type { ClusterJson } from "../../src/api/client.ts";
+import { type ClusterJson, WHY } from "../../src/api/client.ts";
+import { okJson } from "./answer_json.ts";
 import type { Context } from "./command.ts";
 import { CtlError } from "./errors.ts";
+import { forecast } from "./forecast.ts";
 import { leaderFirst, leaderOf, onlyClusterName } from "./members.ts";
 import { printMembers, SHOWS_AGE } from "./members_table.ts";
 import { confirm, prompt } from "./prompt.ts";
+import { readConfig } from "./remote_config.ts";
 import { nextHour, parseScheduled, timestamp } from "./time.ts";
 
 interface Plan {
@@ -21,6 +24,7 @@ export async function changeLeader(context: Context, action: "switchover" | "fai
   printMembers(io, cluster, { format: "pretty", extended: false });
 
   const plan = await ask(context, cluster, action);
+  if (context.arguments.flag("dry-run")) return await foretell(context, cluster, action, plan);
   const body = {
     candidate: plan.candidate,
     ...(action === "switchover" ? { leader: plan.leader } : {}),
@@ -42,9 +46,25 @@ export async function changeLeader(context: Context, action: "switchover" | "fai
   return 0;
 }
 
+/** Changes nothing. Returns 0 when it would be possible, else 1. */
+async function foretell(
+  { io, cluster: access }: Context,
+  cluster: ClusterJson,
+  action: "switchover" | "failover",
+  { candidate, scheduledAt }: Plan,
+): Promise<number> {
+  const why = okJson(await access.get("/agent/why"), WHY);
+  const { value } = await readConfig(access, cluster.scope);
+  const asked = { action, leader: leaderOf(cluster), candidate, scheduledAt };
+  const { isPossible, lines } = forecast(asked, cluster, why, value);
+  for (const line of lines) io.out(line);
+  io.out("Nothing was changed (--dry-run).");
+  return isPossible ? 0 : 1;
+}
+
 async function ask(context: Context, cluster: ClusterJson, action: "switchover" | "failover"): Promise<Plan> {
   const { io, arguments: given } = context;
-  const force = given.flag("force");
+  const force = isUnasked(given);
   const current = leaderOf(cluster);
   const leader = action === "switchover" ? await askLeader(context, cluster) : null;
   const names = cluster.members
@@ -75,7 +95,7 @@ async function askLeader({ io, arguments: given }: Context, cluster: ClusterJson
   const current = leaderOf(cluster);
   if (current === null) throw new CtlError("This cluster has no leader");
   let leader = given.value("leader");
-  if (leader === null && !given.flag("force")) {
+  if (leader === null && !isUnasked(given)) {
     const title = current.role === "standby_leader" ? "Standby Leader" : "Primary";
     leader = await prompt(io, title, current.name);
   }
@@ -113,7 +133,7 @@ function isAsynchronous(cluster: ClusterJson, candidate: string | null): boolean
 
 async function askTime({ io, arguments: given }: Context, cluster: ClusterJson): Promise<string | null> {
   let when = given.value("scheduled");
-  if (when === null && !given.flag("force")) {
+  if (when === null && !isUnasked(given)) {
     when = await prompt(io, `When should the switchover take place (e.g. ${nextHour()} ) `, "now");
   }
   const scheduledAt = parseScheduled(when);
@@ -131,6 +151,11 @@ async function askSure({ io }: Context, cluster: ClusterJson, action: string, sc
     : `Are you sure you want to schedule switchover of cluster ${cluster.scope} at ${scheduledAt}${demoting}?`;
   if (await confirm(io, question)) return;
   throw new CtlError(scheduledAt === null ? `Aborting ${action}` : `Aborting scheduled ${action}`);
+}
+
+/** No question: what is not given has its default. */
+function isUnasked(given: Context["arguments"]): boolean {
+  return given.flag("force") || given.flag("dry-run");
 }
 
 function capital(word: string): string {

@@ -52,11 +52,21 @@ export const FORMAT: OptionSpec = {
   choices: ["pretty", "tsv", "json", "yaml", "yml"],
   help: "Output format (pretty, tsv, json, yaml)",
 };
+export const WATCH_SECONDS: OptionSpec = {
+  names: ["watch"],
+  short: "w",
+  value: "SECONDS",
+  help: "Auto update the screen every so many seconds",
+};
 export const WATCH: readonly OptionSpec[] = [
   { names: ["W"], short: "W", help: "Auto update the screen every 2 seconds" },
-  { names: ["watch"], short: "w", value: "SECONDS", help: "Auto update the screen every so many seconds" },
+  WATCH_SECONDS,
 ];
 export const FORCE: OptionSpec = { names: ["force"], help: "Do not ask for confirmation at any point" };
+export const DRY_RUN: OptionSpec = {
+  names: ["dry-run"],
+  help: "Only say what would happen, why not, and the loss to expect; exit code 1 if it is not possible now",
+};
 export const OVERRIDE: OptionSpec = {
   names: ["override"],
   help: "Make the change although members find that it could never work",

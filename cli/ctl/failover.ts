@@ -1,6 +1,6 @@
 /** `agent ctl failover`: makes a member the primary although the present one may be gone. */
 import { changeLeader } from "./change_leader.ts";
-import { type Command, FORCE } from "./command.ts";
+import { type Command, DRY_RUN, FORCE } from "./command.ts";
 
 export const failover: Command = {
   usage: "[CLUSTER_NAME]",
@@ -14,9 +14,14 @@ export const failover: Command = {
       value: "NAME",
       help: "The name of the current leader: makes it a switchover. Deprecated, use switchover",
     },
+    DRY_RUN,
     FORCE,
   ],
-  examples: ["agent ctl failover --candidate node2", "agent ctl failover --candidate node2 --force"],
+  examples: [
+    "agent ctl failover --candidate node2",
+    "agent ctl failover --candidate node2 --force",
+    "agent ctl failover --candidate node2 --dry-run",
+  ],
   run(context) {
     if (context.arguments.value("leader") === null) return changeLeader(context, "failover");
     context.io.err(

@@ -14,6 +14,8 @@ export interface Io {
   readAll(): Promise<string>;
   /** Reads a line as readLine does, without showing it. */
   readSecret(): Promise<string | null>;
+  /** Calls `handle` with every key, Ctrl-C included, until the function that is returned is called. */
+  onKey(handle: (key: string) => void): () => void;
   readonly isTerminal: boolean;
   /** Size of the terminal in characters; null: there is none, or it does not say. */
   size(): ScreenSize | null;

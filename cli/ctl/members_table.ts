@@ -59,7 +59,7 @@ export interface MembersOptions {
   readonly stale?: string;
 }
 
-export function printMembers(io: Io, cluster: ClusterJson, options: MembersOptions): void {
+export function printMembers(io: Pick<Io, "out">, cluster: ClusterJson, options: MembersOptions): void {
   const { members } = cluster;
   const { format, extended, quorum = false } = options;
   const columns = columnsFor(members, options);
@@ -101,7 +101,7 @@ function filled(row: Row, columns: readonly string[], format: Format): Row {
 }
 
 function printTable(
-  io: Io,
+  io: Pick<Io, "out">,
   cluster: ClusterJson,
   columns: readonly string[],
   rows: readonly Row[],

@@ -19,7 +19,12 @@ export interface Listing {
 }
 
 /** `title`: in the upper border of a table; "": none. */
-export function printListing(io: Io, { columns, rows, right }: Listing, format: Format, title: string): void {
+export function printListing(
+  io: Pick<Io, "out">,
+  { columns, rows, right }: Listing,
+  format: Format,
+  title: string,
+): void {
   switch (format) {
     case "json":
       return io.out(jsonText(rows.map((row) => pick(row, columns))));

@@ -12,6 +12,10 @@ export const COMMANDS: { readonly [name: string]: CommandEntry } = {
     summary: "Show the members as a tree",
     load: async () => (await import("./topology.ts")).topology,
   },
+  watch: {
+    summary: "Show the members and the last events, live",
+    load: async () => (await import("./live.ts")).live,
+  },
   switchover: {
     summary: "Switchover to a replica",
     load: async () => (await import("./switchover.ts")).switchover,

@@ -1,6 +1,6 @@
 /** `agent ctl switchover`: hands the role of primary to another member, in order. */
 import { changeLeader } from "./change_leader.ts";
-import { type Command, FORCE } from "./command.ts";
+import { type Command, DRY_RUN, FORCE } from "./command.ts";
 
 export const switchover: Command = {
   usage: "[CLUSTER_NAME]",
@@ -14,11 +14,13 @@ export const switchover: Command = {
       value: "TIME",
       help: "Timestamp of a scheduled switchover in unambiguous format (e.g. ISO 8601)",
     },
+    DRY_RUN,
     FORCE,
   ],
   examples: [
     "agent ctl switchover",
     "agent ctl switchover --candidate node2 --force",
+    "agent ctl switchover --candidate node2 --dry-run",
     "agent ctl switchover --scheduled 2030-01-31T03:00 --force",
   ],
   run: (context) => changeLeader(context, "switchover"),

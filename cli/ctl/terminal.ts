@@ -58,6 +58,20 @@ export class Terminal implements Io {
     }
   }
 
+  onKey(handle: (key: string) => void): () => void {
+    const { stdin } = process;
+    if (!stdin.isTTY) return () => {};
+    const onData = (chunk: Uint8Array | string) => handle(String(chunk));
+    stdin.setRawMode(true);
+    stdin.resume();
+    stdin.on("data", onData);
+    return () => {
+      stdin.off("data", onData);
+      stdin.setRawMode(false);
+      stdin.pause();
+    };
+  }
+
   #open(): void {
     if (this.#reader !== null) return;
     this.#reader = createInterface({ input: process.stdin, terminal: false });

@@ -66,6 +66,7 @@ export async function runCtl(
     readLine: () => Promise.resolve(lines.shift() ?? null),
     readAll: () => Promise.resolve(lines.splice(0).map((line) => `${line}\n`).join("")),
     readSecret: () => Promise.resolve(lines.shift() ?? null),
+    onKey: () => () => {},
     isTerminal: false,
     size: () => null,
     environment,

@@ -23,6 +23,7 @@ function fake(isTerminal: boolean, environment: Io["environment"] = {}): Fake {
     readLine: () => Promise.resolve(null),
     readAll: () => Promise.resolve(""),
     readSecret: () => Promise.resolve(null),
+    onKey: () => () => {},
     isTerminal,
     size: () => isTerminal ? { rows: 50, columns: 200 } : null,
     environment,

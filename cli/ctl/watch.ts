@@ -20,7 +20,8 @@ export async function watching(context: Context, show: (context: Context) => Pro
   return await repeat(context, seconds, show);
 }
 
-function secondsOf({ arguments: given }: Context): number | null {
+/** null: not asked for. Throws UsageError. */
+export function secondsOf({ arguments: given }: Context): number | null {
   const value = given.value("watch");
   const seconds = value !== null ? Number(value) : given.flag("W") ? 2 : null;
   if (seconds !== null && !(seconds > 0 && seconds <= MAX_TIMEOUT_S)) {
@@ -79,6 +80,7 @@ function keeping(io: Io, lines: Line[]): Io {
     out: keep,
     err: (line) => keep(line, "notice"),
     ask: (text) => io.ask(text),
+    onKey: (handle) => io.onKey(handle),
     readLine: () => io.readLine(),
     readAll: () => io.readAll(),
     readSecret: () => io.readSecret(),
