@@ -53,17 +53,20 @@ export function statusOf(raft: Raft): RawNodeStatus {
   const { log, leadership } = raft;
   const { configuration } = log;
   const hanging = leadership?.hanging ?? [];
-  const progress = [...(leadership?.progress ?? [])].map(([id, member]): MemberProgress => ({
-    id,
-    voter: configuration.voters.includes(id),
-    state: member.state,
-    match: member.match,
-    next: member.next,
-    recentActive: member.recentActive,
-    diskHangs: hanging.includes(id),
-    paused: member.isPaused,
-    inflight: member.inflights.count,
-  }));
+  const progress: MemberProgress[] = [];
+  leadership?.progress.forEach((member, id) =>
+    progress.push({
+      id,
+      voter: configuration.voters.includes(id),
+      state: member.state,
+      match: member.match,
+      next: member.next,
+      recentActive: member.recentActive,
+      diskHangs: hanging.includes(id),
+      paused: member.isPaused,
+      inflight: member.inflights.count,
+    })
+  );
   return {
     id: raft.id,
     term: raft.term,

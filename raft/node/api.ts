@@ -124,6 +124,8 @@ export type RaftEvent =
 
 /** A member as the program that embeds it sees it. */
 export interface Raft {
+  /** Of this node; until its place in a cluster is known, the id that it has for the time being. */
+  readonly id: NodeId;
   start(): void;
   /** Stops without handing over; pending proposals end as "unknown". */
   stop(): void;

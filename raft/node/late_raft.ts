@@ -28,6 +28,10 @@ export class LateRaft implements Raft {
     this.#options = options;
   }
 
+  get id(): NodeId {
+    return this.#raft?.id ?? this.#options.id;
+  }
+
   start(): void {
     this.#search = this.#options.begin((raft) => {
       if (this.#stopped) return;

@@ -184,8 +184,9 @@ export class RaftNode implements Raft {
 
   status(): RaftStatus {
     const { members, clock } = this.#options;
-    const expected = members.map((member) => member.id);
-    return raftStatus(this.id, expected, this.#core?.status() ?? null, {
+    const core = this.#core?.status() ?? null;
+    const expected = core === null ? members.map((member) => member.id) : [];
+    return raftStatus(this.id, expected, core, {
       contacts: this.#parts.contacts,
       roundTrips: this.#parts.roundTrips,
       nowMs: clock.now(),

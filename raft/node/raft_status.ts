@@ -30,26 +30,30 @@ export function raftStatus(
 ): RaftStatus {
   const leads = core?.role === "leader";
   const { voters, learners } = core?.configuration ?? { voters: expected, learners: [] };
-  const progress = new Map(core?.progress.map((one) => [one.id, one]));
-  const peers = [...voters, ...learners].map((member): PeerStatus => {
+  const progressOf = (member: NodeId) => leads ? core.progress.find((one) => one.id === member) : undefined;
+  let present = 0;
+  const peer = (member: NodeId, voter: boolean): PeerStatus => {
     const { name, addr } = around.infoOf(member);
     const own = member === id;
     const lastMs = around.contacts.lastHeardMs(member);
+    const progress = progressOf(member);
+    const connected = own || around.contacts.connected.has(member);
+    const diskHangs = progress?.diskHangs ?? false;
+    if (voter && connected && !diskHangs && (own || progress?.recentActive)) present++;
     return {
       id: member,
       name,
       addr,
-      voter: voters.includes(member),
-      connected: own || around.contacts.connected.has(member),
-      diskHangs: leads && (progress.get(member)?.diskHangs ?? false),
-      match: leads ? progress.get(member)?.match ?? null : null,
+      voter,
+      connected,
+      diskHangs,
+      match: progress?.match ?? null,
       lastContactMs: own ? 0 : lastMs === null ? null : Math.max(0, around.nowMs - lastMs),
       rttMs: leads && !own ? around.roundTrips.lastMs(member) : null,
     };
-  });
-  const present = peers.filter(({ id: peer, voter, connected, diskHangs }) =>
-    voter && connected && !diskHangs && (peer === id || progress.get(peer)?.recentActive)
-  );
+  };
+  const members = voters.map((member) => peer(member, true));
+  for (const member of learners) members.push(peer(member, false));
   const quorum = Math.floor(voters.length / 2) + 1;
   return {
     id,
@@ -60,8 +64,8 @@ export function raftStatus(
     applied: around.applied,
     lastIndex: core?.lastIndex ?? 0,
     snapshotIndex: core?.snapshotIndex ?? 0,
-    members: peers,
-    canLose: leads ? Math.max(0, present.length - quorum) : null,
+    members,
+    canLose: leads ? Math.max(0, present - quorum) : null,
     notVoting: around.notVoting,
     shortOfSpace: around.shortOfSpace,
     agreedVersion: around.agreedVersion,

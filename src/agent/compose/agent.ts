@@ -152,7 +152,7 @@ function openGuard(
     clock,
     log,
     unmanaged: isUnmanagedConf(config.postgresql!.configDir),
-    unfenced: () => isUnfenced(dcs.state.lock, config.name, { node: raft.status().id, ...machine }),
+    unfenced: () => isUnfenced(dcs.state.lock, config.name, { node: raft.id, ...machine }),
     // PostgreSQL belongs to the other agent now and is not touched.
     onSuperseded: () =>
       exit(1, "another agent was started on this data directory and has taken its guard over"),

@@ -275,7 +275,7 @@ export class Member {
     streamedTo.note(postgres.view());
     const status = publisher.publish(statusInput(this.#rooms, this.#wishes, nowMs));
     if (status === null) return;
-    board.hear(status, raft.status().id, nowMs);
+    board.hear(status, raft.id, nowMs);
     if (isHolder) sightings.heard(status, dcs.state.lock);
     changes.changed();
   }

@@ -88,7 +88,7 @@ export interface MemberCalls {
 
 export function memberRooms(options: MemberOptions, { look, restart }: MemberCalls): MemberRooms {
   const { raft, machine: { machine, boot } } = options;
-  const life = () => ({ node: raft.status().id, machine, boot });
+  const life = () => ({ node: raft.id, machine, boot });
   // Nothing is heard before all rooms are there.
   const duties = voterDuties(options, look, () => rooms);
   const voter: Voter = new Voter({ ...options, who: "agent" }, duties);

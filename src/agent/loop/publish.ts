@@ -10,7 +10,7 @@ import { ownStatus, type OwnStatusInput, significant } from "./own_status.ts";
 const PERIOD_MS = 500;
 
 export interface PublisherOptions {
-  readonly raft: Pick<Raft, "status" | "send">;
+  readonly raft: Pick<Raft, "id" | "send">;
   /** Raft ids of all members. */
   readonly peers: () => readonly number[];
 }
@@ -46,9 +46,8 @@ export class Publisher {
     this.#lastText = text;
     this.#sentMs = nowMs;
     const { raft, peers } = this.#options;
-    const self = raft.status().id;
     const bytes = encodeMessage(status);
-    for (const peer of peers()) if (peer !== self) raft.send(peer, STATUS_CHANNEL, bytes);
+    for (const peer of peers()) if (peer !== raft.id) raft.send(peer, STATUS_CHANNEL, bytes);
     return status;
   }
 }

@@ -283,7 +283,7 @@ export class Voter {
   /** False: it is no status. */
   #statusMessage(from: number, bytes: Uint8Array): boolean {
     const status = decodeStatus(bytes);
-    if (status !== null && !this.#ended && from !== this.#options.raft.status().id) this.#heard(status, from);
+    if (status !== null && !this.#ended && from !== this.#options.raft.id) this.#heard(status, from);
     return status !== null;
   }
 

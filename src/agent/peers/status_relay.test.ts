@@ -14,7 +14,8 @@ function cluster(leader = 1) {
   const heard: (readonly [by: number, from: number, text: string])[] = [];
   const handlers = new Map<number, (from: number, bytes: Uint8Array) => void>();
   const relays = new Map<number, StatusRelay>(MEMBERS.map(([id]) => {
-    const raft: Pick<Raft, "status" | "send" | "onChannel"> = {
+    const raft: Pick<Raft, "id" | "status" | "send" | "onChannel"> = {
+      id,
       status: () =>
         ({
           id,

@@ -8,19 +8,19 @@ import { canBeDialed, type Raft } from "../../../raft/mod.ts";
 import { decodeRelayed, encodeRelayed, RELAY_CHANNEL } from "./messages.ts";
 
 export class StatusRelay {
-  readonly #raft: Pick<Raft, "status" | "send" | "onChannel">;
+  readonly #raft: Pick<Raft, "id" | "status" | "send" | "onChannel">;
 
   /**
    * `heard`: a status that `from` has sent to the leader, and that the leader has passed on to this member.
    */
   constructor(
-    raft: Pick<Raft, "status" | "send" | "onChannel">,
+    raft: Pick<Raft, "id" | "status" | "send" | "onChannel">,
     heard: (from: number, bytes: Uint8Array) => void,
   ) {
     this.#raft = raft;
     raft.onChannel(RELAY_CHANNEL, (from, bytes) => {
       const relayed = from === raft.status().leader ? decodeRelayed(bytes) : null;
-      if (relayed !== null && relayed.from !== raft.status().id) heard(relayed.from, relayed.status);
+      if (relayed !== null && relayed.from !== raft.id) heard(relayed.from, relayed.status);
     });
   }
 
