@@ -87,7 +87,9 @@ export function decideAnew(pair: DecisionPair): DecidedAnew {
 export function differsFrom(pair: DecisionPair): DecidedAnew | null {
   const anew = decideAnew(pair);
   const before = { decision: pair.decision, duties: pair.by === "keeper" ? pair.duties : [] };
-  return exactJson(sorted(before)) === exactJson(sorted(anew)) ? null : anew;
+  const isSame = exactJson(before) === exactJson(anew) ||
+    exactJson(sorted(before)) === exactJson(sorted(anew));
+  return isSame ? null : anew;
 }
 
 function sorted(value: unknown): unknown {

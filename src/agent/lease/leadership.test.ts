@@ -62,6 +62,8 @@ function newLeader() {
       leadership.roleChanged(null);
       leadership.roleChanged(++term);
     },
+    /** The holder's epoch is logged as unfenced: maintenance mode. */
+    unfence: () => void (dcs = { ...dcs, lock: lock({ ...dcs.lock, unfenced: true }) }),
     setWait: (waitTtlMs: number) => void (dcs = { ...dcs, waitTtlMs }),
     /** Whether an entry of its own term is applied. */
     ownTerm: (applied: boolean) => void (ownTermApplied = applied),
@@ -283,6 +285,40 @@ test("an expiry of which nothing is known keeps its epoch from being renewed; on
     leader.reads.shift()?.({ kind: "confirmed", term: TERM, index: 9 });
     expect([end, acks.length]).toEqual([end, renewable ? 1 : 0]);
   }
+});
+
+test("an expiry that was refused is proposed again after a pause, and the loop does not spin until then", () => {
+  const leader = newLeaderOfHolder();
+  leader.time.nowMs += 60_000;
+  const overMs = leader.time.nowMs;
+  // The end of the lease has not been looked at yet.
+  expect(leader.leadership.dueMs()).toBeLessThanOrEqual(overMs);
+  leader.look();
+  expect(leader.leadership.dueMs()).toBe(overMs + 50);
+  leader.end("rejected");
+  leader.time.nowMs += 49;
+  leader.look();
+  expect(leader.log).toEqual([]);
+  leader.time.nowMs += 1;
+  leader.look();
+  expect(leader.log.map(({ command }) => command.op)).toEqual(["expire"]);
+  // The pause is no matter of another leadership.
+  leader.end("rejected");
+  leader.leadAgain();
+  expect(leader.leadership.dueMs()).toBeGreaterThan(leader.time.nowMs);
+  leader.time.nowMs += 60_000;
+  leader.look();
+  expect(leader.log.map(({ command }) => command.op)).toEqual(["expire"]);
+});
+
+test("an unfenced epoch whose holder is silent needs one look at the end of its lease", () => {
+  const leader = newLeaderOfHolder();
+  leader.unfence();
+  leader.time.nowMs += 60_000;
+  expect(leader.leadership.dueMs()).toBeLessThanOrEqual(leader.time.nowMs);
+  leader.look();
+  expect(leader.log).toEqual([]);
+  expect(leader.leadership.dueMs()).toBe(Infinity);
 });
 
 test("before an entry of its own term is applied a leader decides nothing: its records may be those of before", () => {

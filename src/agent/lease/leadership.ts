@@ -31,6 +31,8 @@ import type { Proposer } from "./proposer.ts";
 const ASKER_WAITS_MS = 3000;
 /** Events that were refused are told again after this time. */
 const TELL_AGAIN_MS = 1000;
+/** A lease that is over is looked at again, and a command that was refused is proposed again, after this time. */
+const AGAIN_MS = 50;
 /** Leadership is handed off the primary's host at most this often. */
 const TRANSFER_PAUSE_MS = 5000;
 
@@ -83,6 +85,10 @@ export class Leadership {
   /** When a member that fell silent, or is back, is told of again; Infinity: that is under way. */
   #tellAtMs = -Infinity;
   readonly #losses = new EventAllowance();
+  /** When this node last decided, or found that it may not yet. */
+  #decidedMs = -Infinity;
+  /** Commands that were refused, with the time of the next try. */
+  readonly #refused = new Map<string, number>();
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
@@ -96,6 +102,7 @@ export class Leadership {
     else if (!this.#grantor.leading) this.#unrenewedEpoch = null;
     if (term !== null) this.#grantor.lead(term, this.#options.clock.now());
     if (term === null) this.#freeKey = null;
+    this.#decidedMs = -Infinity;
   }
 
   /** Told before roleChanged. */
@@ -150,11 +157,25 @@ export class Leadership {
     return this.#grantor.leading ? this.#grantor.deadlineMs(this.#options.state()) : Infinity;
   }
 
+  /**
+   * When to look next, if nothing happens; Infinity while this node does not lead. The end of a lease needs
+   * one look. An expiry that is under way, or was refused, is looked after; an unfenced epoch ends by a
+   * request alone, which wakes the loop. Without this a leader would look a thousand times a second for as
+   * long as its disk is full, or the holder's agent is stopped in maintenance mode.
+   */
+  dueMs(): number {
+    const deadlineMs = this.deadlineMs();
+    if (deadlineMs > this.#decidedMs) return deadlineMs;
+    return this.#options.state().lock.unfenced ? Infinity : this.#decidedMs + AGAIN_MS;
+  }
+
   decide(view: LeadershipView): void {
     const { raft, clock, name, electionMaxMs } = this.#options;
-    // Before an entry of this node's own term is applied, the records may be those of an older leader.
-    if (!this.#grantor.leading || !raft.leadsWithOwnTerm()) return;
+    if (!this.#grantor.leading) return;
     const nowMs = clock.now();
+    this.#decidedMs = nowMs;
+    // Before an entry of this node's own term is applied, the records may be those of an older leader.
+    if (!raft.leadsWithOwnTerm()) return;
     const known = this.#options.state();
     const dcs = asKnown(known, this.#options.broken);
     this.#noteFree(dcs, view.statuses, nowMs);
@@ -290,8 +311,11 @@ export class Leadership {
   }
 
   #propose(body: CommandBody): void {
-    const { proposer, raft, wake } = this.#options;
+    const { proposer, raft, clock, wake } = this.#options;
     const term = raftTerm(raft);
+    const key = `${term} ${JSON.stringify(body)}`;
+    if (clock.now() < (this.#refused.get(key) ?? -Infinity)) return;
+    this.#refused.delete(key);
     if (body.op === "expire") this.#grantor.expiring(body.epoch);
     if (body.op === "grant") this.#grantor.granting(body.epoch, body.holder);
     proposer.propose(body, (outcome) => {
@@ -302,8 +326,15 @@ export class Leadership {
       if (body.op === "grant" && outcome.kind === "refused") {
         this.#grantor.grantFailed(body.epoch, body.holder, term);
       }
+      if (outcome.kind === "refused") this.#noteRefused(key);
       wake();
     }, term);
+  }
+
+  #noteRefused(key: string): void {
+    const nowMs = this.#options.clock.now();
+    for (const [known, dueMs] of this.#refused) if (dueMs <= nowMs) this.#refused.delete(known);
+    this.#refused.set(key, nowMs + AGAIN_MS);
   }
 
   #transfer(name: string, nowMs: number): void {

@@ -14,7 +14,7 @@ export class DecisionLog {
    * `by`: who decides (keeper, coordinator). True when it differs from the last decision of the same decider.
    */
   record(by: string, at: string, rule: string, reason: string, actions: readonly unknown[]): boolean {
-    const text = `${rule}\n${reason}\n${JSON.stringify(actions)}`;
+    const text = `${rule}\n${reason}\n${actions.length === 0 ? "" : JSON.stringify(actions)}`;
     if (this.#last.get(by) === text) return false;
     this.#last.set(by, text);
     this.#entries.push({ at, rule, reason, actions: actions as Json[] });

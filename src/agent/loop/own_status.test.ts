@@ -9,9 +9,11 @@ import {
   STANDBY_DIRECTORY,
   STOPPED,
 } from "../../brain/testing.ts";
+import type { Ailment } from "../../model/ailment.ts";
 import type { GuardView } from "../../model/guard_view.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
 import { recordOf } from "../../sync/record.ts";
-import { isLeader, ownStatus, type OwnStatusInput, servesAsPrimary } from "./own_status.ts";
+import { differs, isLeader, ownStatus, type OwnStatusInput, servesAsPrimary } from "./own_status.ts";
 
 const BOOTSTRAPPING = cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } });
 
@@ -166,4 +168,42 @@ test("a standby's directory of an earlier founding of the cluster is chosen last
       holding: false,
     }).primaryDirectory;
   expect([shown("a 0"), shown(null), shown("a 1"), shown(null, false)]).toEqual([true, true, false, false]);
+});
+
+test("the others are told at once of all that changes but positions, counters and details", () => {
+  const before = statusOf({});
+  const quiet: Partial<MemberStatus> = {
+    seq: 2,
+    walLsn: 9,
+    receivedLsn: 9,
+    replayedLsn: 9,
+    holderLsn: 9,
+    lookAgeMs: 9,
+    lateMs: 9,
+    wallMs: 9,
+    slots: { s: 9 },
+    slotsAtRisk: [],
+  };
+  expect(differs(before, { ...before, ...quiet })).toBe(false);
+  expect(differs(before, structuredClone(before))).toBe(false);
+  const told: Partial<MemberStatus>[] = [
+    { state: "stopped" },
+    { canLose: 1 },
+    { streamedTo: ["b"] },
+    { life: life("a", { node: 99 }) },
+    { endsSoon: true },
+    { tags: { noloadbalance: true } },
+    { ailments: [] },
+    { syncTroubles: [] },
+  ];
+  for (const change of told) {
+    expect([change, differs(before, { ...before, ...change })]).toEqual([change, true]);
+    expect([change, differs({ ...before, ...change }, before)]).toEqual([change, true]);
+  }
+  const ailing = (severity: Ailment["severity"], detail: string) => ({
+    ...before,
+    ailments: [{ cause: "slow-disk" as const, severity, since: "", detail }],
+  });
+  expect(differs(ailing("warning", "a"), ailing("warning", "b"))).toBe(false);
+  expect(differs(ailing("warning", "a"), ailing("critical", "a"))).toBe(true);
 });

@@ -284,28 +284,43 @@ export function watchdogSummary(watchdog: Watchdog | undefined): WatchdogSummary
   return active || mode === "required" ? { mode, active, timeoutS } : undefined;
 }
 
-/** A status without its positions and counters. When it changes, the others are told at once. */
-export function significant(status: MemberStatus): string {
-  const {
-    seq: _seq,
-    walLsn: _wal,
-    receivedLsn: _received,
-    replayedLsn: _replayed,
-    holderLsn: _holder,
-    lookAgeMs: _look,
-    lateMs: _late,
-    wallMs: _clock,
-    copy,
-    slots: _slots,
-    slotsAtRisk: _risk,
-    ailments,
-    syncTroubles,
-    ...rest
-  } = status;
-  return JSON.stringify([
-    rest,
-    copy?.from,
-    ailments?.map(({ cause, severity }) => [cause, severity]),
-    syncTroubles?.map(({ kind }) => kind),
-  ]);
+/** Positions and counters change all the time, and so do the details of copies, ailments and troubles. */
+const UNTOLD: ReadonlySet<string> = new Set<keyof MemberStatus>([
+  "seq",
+  "walLsn",
+  "receivedLsn",
+  "replayedLsn",
+  "holderLsn",
+  "lookAgeMs",
+  "lateMs",
+  "wallMs",
+  "copy",
+  "slots",
+  "slotsAtRisk",
+  "ailments",
+  "syncTroubles",
+]);
+
+/** Whether more than positions and counters differ: then the others are told at once. */
+export function differs(before: MemberStatus, status: MemberStatus): boolean {
+  if (before.copy?.from !== status.copy?.from) return true;
+  if (isOther(before.ailments?.map(severityOf), status.ailments?.map(severityOf))) return true;
+  if (isOther(before.syncTroubles?.map(kindOf), status.syncTroubles?.map(kindOf))) return true;
+  const [old, now] = [before, status] as unknown as { readonly [field: string]: unknown }[];
+  for (const field in now) if (!UNTOLD.has(field) && isOther(old![field], now[field])) return true;
+  for (const field in old) if (!UNTOLD.has(field) && isOther(old[field], now![field])) return true;
+  return false;
+}
+
+function isOther(a: unknown, b: unknown): boolean {
+  if (a === b) return false;
+  return typeof a !== "object" || typeof b !== "object" || JSON.stringify(a) !== JSON.stringify(b);
+}
+
+function severityOf({ cause, severity }: Pick<Ailment, "cause" | "severity">): readonly string[] {
+  return [cause, severity];
+}
+
+function kindOf({ kind }: SyncTrouble): string {
+  return kind;
 }

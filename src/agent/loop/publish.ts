@@ -5,7 +5,7 @@
 import type { Raft } from "../../../raft/mod.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import { encodeMessage, STATUS_CHANNEL } from "../peers/messages.ts";
-import { ownStatus, type OwnStatusInput, significant } from "./own_status.ts";
+import { differs, ownStatus, type OwnStatusInput } from "./own_status.ts";
 
 const PERIOD_MS = 500;
 
@@ -18,7 +18,6 @@ export interface PublisherOptions {
 export class Publisher {
   readonly #options: PublisherOptions;
   #last: MemberStatus | null = null;
-  #lastText = "";
   #sentMs = -Infinity;
   #seq = 0;
 
@@ -39,11 +38,9 @@ export class Publisher {
   publish(input: Omit<OwnStatusInput, "seq">): MemberStatus | null {
     const { nowMs } = input;
     const status = ownStatus({ ...input, seq: this.#seq + 1 });
-    const text = significant(status);
-    if (text === this.#lastText && nowMs < this.dueMs) return null;
+    if (nowMs < this.dueMs && this.#last !== null && !differs(this.#last, status)) return null;
     this.#seq++;
     this.#last = status;
-    this.#lastText = text;
     this.#sentMs = nowMs;
     const { raft, peers } = this.#options;
     const bytes = encodeMessage(status);

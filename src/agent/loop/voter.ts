@@ -28,7 +28,7 @@ import { LeaseMessages } from "../lease/lease_messages.ts";
 import { LookTimer } from "./look_timer.ts";
 import { LoopHealth } from "./loop_health.ts";
 import { decodeStatus, decodeWitness, STATUS_CHANNEL, WITNESS_CHANNEL } from "../peers/messages.ts";
-import { significant } from "./own_status.ts";
+import { differs } from "./own_status.ts";
 import { Proposer } from "../lease/proposer.ts";
 import { StatusBoard } from "../peers/status_board.ts";
 import { StatusRelay } from "../peers/status_relay.ts";
@@ -220,7 +220,7 @@ export class Voter {
 
   /** When the raft leader has to look again; Infinity while this node does not lead. */
   leadAtMs(): number {
-    return this.#leadership.deadlineMs();
+    return this.#leadership.dueMs();
   }
 
   /** Sends it to the raft leader, wherever that is. */
@@ -294,7 +294,7 @@ export class Voter {
     if (!this.board.hear(status, from, clock.now())) return;
     this.sightings.heard(status, dcs.state.lock);
     if (status.wallMs !== undefined) this.skews.heard(status.name, status.wallMs, this.#options.wallMs());
-    const news = known === undefined || significant(known) !== significant(status);
+    const news = known === undefined || differs(known, status);
     this.#duties.heard(news);
     if (news || dcs.state.lock.holder === null) this.wake();
   }

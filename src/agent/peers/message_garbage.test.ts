@@ -21,7 +21,7 @@ import {
   encodeMessage,
   encodeRelayed,
 } from "./messages.ts";
-import { ownStatus, significant } from "../loop/own_status.ts";
+import { differs, ownStatus } from "../loop/own_status.ts";
 import { StatusBoard } from "./status_board.ts";
 
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
@@ -75,7 +75,8 @@ async function live(heard: MemberStatus): Promise<void> {
     board.hear(heard, 2, 0);
     const sightings = new HolderSightings();
     sightings.heard(heard, dcs.lock);
-    significant(heard);
+    differs(heard, heard);
+    differs({ ...heard, seq: 0 }, heard);
     const statuses = board.seen(100);
     sightingOf(3, sightings.last, statuses, []);
     const view = succession({ dcs, statuses, primaryLsn: board.primaryLsn });
