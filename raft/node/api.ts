@@ -124,7 +124,7 @@ export type RaftEvent =
 
 /** A member as the program that embeds it sees it. */
 export interface Raft {
-  /** Of this node; until its place in a cluster is known, the id that it has for the time being. */
+  /** Id of this node; until its place in a cluster is known, the one that it has for the time being. */
   readonly id: NodeId;
   start(): void;
   /** Stops without handing over; pending proposals end as "unknown". */

@@ -153,9 +153,15 @@ const removals = [
     ],
     [
       "decided-before-the-own-term-is-applied",
-      "if (!this.#grantor.leading || !raft.leadsWithOwnTerm()) return;",
-      "if (!this.#grantor.leading) return;",
+      "if (!raft.leadsWithOwnTerm()) return;",
+      "",
     ],
+    [
+      "end-of-a-lease-looked-at-all-the-time",
+      "if (deadlineMs > this.#decidedMs) return deadlineMs;",
+      "return deadlineMs;",
+    ],
+    ["refused-proposed-at-once", "this.#refused.set(key, nowMs + AGAIN_MS);", ""],
     ["expiry-not-noted", 'if (body.op === "expire") this.#grantor.expiring(body.epoch);', ""],
     ["decided-in-any-term", "    }, term);", "    });"],
     ["grant-not-noted", 'if (body.op === "grant") this.#grantor.granting(body.epoch, body.holder);', ""],

@@ -31,7 +31,7 @@ import type { Proposer } from "./proposer.ts";
 const ASKER_WAITS_MS = 3000;
 /** Events that were refused are told again after this time. */
 const TELL_AGAIN_MS = 1000;
-/** A lease that is over is looked at again, and a command that was refused is proposed again, after this time. */
+/** A lease that is over is looked at again, and a refused command is proposed again, after this time. */
 const AGAIN_MS = 50;
 /** Leadership is handed off the primary's host at most this often. */
 const TRANSFER_PAUSE_MS = 5000;
