@@ -231,7 +231,7 @@ export const LATENESS_METRICS: readonly {
 function quantilesOf({ kind, p50Ms, p99Ms, p999Ms, maxMs }: MeasuredLateness): LabelledValue[] {
   const quantiles = { "0.5": p50Ms, "0.99": p99Ms, "0.999": p999Ms, "1": maxMs };
   return Object.entries(quantiles).flatMap(([quantile, ms]) =>
-    ms === null ? [] : [{ labels: { what: kind, quantile }, value: ms / 1000 }]
+    ms === null ? [] : [{ labels: { what: kind, q: quantile }, value: ms / 1000 }]
   );
 }
 

@@ -115,7 +115,7 @@ test("recent lateness has its quantiles and its budget, and no value where nothi
   const text = await scrape(new StubPort());
   const lines = text.split("\n").filter((line) => line.startsWith("agent_late_"));
   const own = 'scope="demo",name="node1"';
-  expect(lines).toContain(`agent_late_seconds{${own},what="event_loop",quantile="0.999"} 0.13`);
+  expect(lines).toContain(`agent_late_seconds{${own},what="event_loop",q="0.999"} 0.13`);
   expect(lines).toContain(`agent_late_budget_seconds{${own},what="event_loop"} 0.25`);
   expect(lines).toContain(`agent_late_budget_seconds{${own},what="guard"} 0.25`);
   expect(lines.filter((line) => line.includes("agent_late_seconds") && line.includes('"guard"'))).toEqual([]);

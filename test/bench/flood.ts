@@ -226,7 +226,7 @@ function latestMs(
   };
   if (beyond(after) === beyond(before)) return Number(BOUND_S) * 1000;
   const most = after.find(({ name, labels }) =>
-    name === "agent_late_seconds" && labels.what === what && labels.quantile === "1"
+    name === "agent_late_seconds" && labels.what === what && labels.q === "1"
   );
   return (most?.value ?? NaN) * 1000;
 }
