@@ -34,6 +34,7 @@ export const EVENT_ROOTS = [
   "hook_output",
   "join",
   "late",
+  "lock",
   "log",
   "machine",
   "operator_needed",
@@ -77,7 +78,7 @@ const POSTGRESQL = [
 
 /** Names of Patroni's modules. The empty event stands for all. */
 export const PATRONI_LOGGERS: { readonly [name: string]: readonly string[] } = {
-  "patroni.ha": ["decision", "event", "renewal"],
+  "patroni.ha": ["decision", "event", "lock", "renewal"],
   "patroni.api": ["restapi"],
   "patroni.dcs": ["raft", "proposal"],
   "patroni.dcs.raft": ["raft", "proposal"],

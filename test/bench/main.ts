@@ -26,6 +26,7 @@ import { measureSubscriber, SUBSCRIBER_DCS } from "./logical_subscriber.ts";
 import { measureReinit, REINIT_OVERRIDE } from "./reinit_progress.ts";
 import { measureList, measureRest } from "./rest.ts";
 import { measureStops } from "./stop.ts";
+import { measureScrapes } from "./scrape.ts";
 import { STOP_DCS } from "./stop_hang.ts";
 
 const GROUPS = [
@@ -37,6 +38,7 @@ const GROUPS = [
   "switchover",
   "reinit",
   "idle",
+  "scrape",
   "rest",
   "list",
 ];
@@ -162,9 +164,10 @@ async function main(): Promise<void> {
   const wanted = (...names: string[]) => names.some((name) => only.includes(name));
 
   if (wanted("bootstrap")) found.push(await measureBootstrap(reps));
-  if (wanted("host-death", "agent-restart", "switchover", "idle", "rest", "list")) {
+  if (wanted("host-death", "agent-restart", "switchover", "idle", "scrape", "rest", "list")) {
     await withCluster({ ...given, ttl: 5 }, async (cluster) => {
       if (wanted("idle")) found.push(...await measureIdle(cluster, 15_000, idleMs));
+      if (wanted("scrape")) found.push(await measureScrapes(cluster));
       if (wanted("rest")) found.push(...await measureRest(cluster, Math.min(reps, 3)));
       if (wanted("list")) found.push(await measureList(cluster, 2 * reps));
       if (!wanted("host-death", "agent-restart", "switchover")) return;

@@ -306,7 +306,13 @@ export class Member {
     this.#syncWait.note(node.tenure === "holding" ? syncStep(node) : null, nowMs);
     if (this.#syncWait.isDue(nowMs)) postgres.refresh();
     this.#watchSync(node);
-    for (const event of ownEvents.look(ownLook(this.#rooms, this.#wishes, nowMs))) voter.noteEvent(event);
+    for (const event of ownEvents.look(ownLook(this.#rooms, this.#wishes, nowMs))) {
+      voter.noteEvent(event);
+      // The words that Patroni's users search for.
+      if (event.kind === "promoted") {
+        options.log.info("lock", "promoted self to leader by acquiring session lock");
+      }
+    }
     if (!decision.mayLeave) return;
     const done = this.#onStopped;
     this.#onStopped = null;

@@ -278,6 +278,10 @@ export class Voter {
     if (state.events !== last?.events) this.#eventLines.applied(state.events);
     this.changes.changed();
     if (state.lock !== last?.lock) this.#duties.lockChanged();
+    const { holder } = state.lock;
+    if (holder === last?.lock.holder) return;
+    // The words that Patroni's users search for.
+    this.#options.log.info("lock", `Lock owner: ${holder ?? "None"}; I am ${this.#options.name}`);
   }
 
   /** False: it is no status. */

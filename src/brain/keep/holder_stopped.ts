@@ -75,7 +75,8 @@ function startStandbyFirst(view: NodeView): Outcome | null {
  */
 function readOnly(view: NodeView): Outcome | null {
   if (!isDown(view) || view.leaseUsable || view.raftLostForMs < view.dcs.grantTtlMs) return null;
-  return decide("raft is not accessible and I was the primary: starting read-only, as a standby of nobody", {
+  const why = "demoting self because DCS is not accessible and I was a leader";
+  return decide(`${why}: starting read-only, as a standby of nobody`, {
     kind: "start-standby",
     follow: null,
     readOnly: true,
