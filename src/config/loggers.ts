@@ -15,6 +15,7 @@ export const EVENT_ROOTS = [
   "callback_replaced",
   "cancel",
   "cannot_lead",
+  "certificate",
   "checkpoint_failed",
   "clock",
   "compare_wal",
