@@ -45,7 +45,8 @@ const anyWord = anyText.filter((word) =>
 );
 
 test("any words of a command line end with 0, 1 or 2, and without --force nothing is changed", async () => {
-  const names = Object.keys(COMMANDS);
+  // The live view goes on until a key ends it.
+  const names = Object.keys(COMMANDS).filter((name) => name !== "watch");
   const lines = fc.tuple(
     fc.constantFrom(...names),
     fc.array(fc.tuple(fc.nat(50), anyText), { maxLength: 3 }),
