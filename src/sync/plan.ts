@@ -90,7 +90,8 @@ function anyStep(view: PlanView): SyncStep | null {
     return isSameSetting(setting, NO_SYNC) ? null : { kind: "setting", setting: NO_SYNC };
   }
   const goal = goalSetting(target);
-  const isCovered = covers(record, goal) || without.covers || (without.degrade && goal.count === 0);
+  const isCovered = onTheWay(view, goal).every((each) => covers(record, each)) || without.covers ||
+    (without.degrade && goal.count === 0);
   // A standby that is about to be promoted may have the setting already, and a record from its predecessor.
   if (!isCovered) return { kind: "record", record: bridge(view, target, goal), flushed: [] };
   if (!isSameSetting(setting, goal)) return { kind: "setting", setting: goal };
@@ -112,19 +113,38 @@ function goalSetting({ standbys, count, quorum, strict }: NonNullable<SyncTarget
   return settingFor(names, Math.min(count, names.length), quorum);
 }
 
+/**
+ * What commits may be acknowledged by while WAL senders go over from one setting to the next. Each goes by a
+ * method and a number of its own, and counts all senders that are synchronous ones by theirs: from
+ * ANY 2 (a, b) to ANY 1 (a), a sender of a that has read it lets b alone acknowledge, whose sender has not.
+ * So each number has to be covered with the names of both. A sender counts only if it is one of those that
+ * it counts: by FIRST 1 it counts its own standby alone (SyncRepGetSyncRecPtr).
+ */
+export function mixtures(from: SyncSetting, to: SyncSetting): readonly SyncSetting[] {
+  const names = [...from.names, ...to.names];
+  return [from, to].map((own) =>
+    own.method === "FIRST" && own.count === 1 ? own : settingFor(names, own.count, true)
+  );
+}
+
+/** Every setting by which a commit may be acknowledged until the goal is in force. */
+function onTheWay({ setting, acknowledges }: PlanView, goal: SyncSetting): readonly SyncSetting[] {
+  return acknowledges ? mixtures(setting, goal) : [goal];
+}
+
 function goalRecord({ self, token }: PlanView, { standbys, count }: NonNullable<SyncTarget>): SyncRecord {
   const all = Object.keys(standbys).length;
   return recordOf(self, token, standbys, all - Math.min(count, all));
 }
 
 /**
- * A record that covers both the setting that is and the one that is to come. First without the standbys that
- * go; then, in quorum mode, with those that come, which makes more of them necessary; at last without any,
- * which leaves the leader alone to be chosen.
+ * A record that covers the setting that is, the one that is to come, and what is between them. First without
+ * the standbys that go; then, in quorum mode, with those that come, which makes more of them necessary; at
+ * last without any, which leaves the leader alone to be chosen.
  */
 function bridge(view: PlanView, target: NonNullable<SyncTarget>, goal: SyncSetting): SyncRecord {
-  const { record, setting, acknowledges, self, token } = view;
-  const settings = acknowledges ? [setting, goal] : [goal];
+  const { record, self, token } = view;
+  const settings = onTheWay(view, goal);
   const fits = (one: SyncRecord) => settings.every((each) => covers(one, each));
   const voters = votersOf(record);
   const common = Object.fromEntries(

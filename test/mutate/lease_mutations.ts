@@ -300,6 +300,18 @@ const lives = [
     ],
     ["sync-old-data-stays", "|| old[name] !== next[name]).length", ").length"],
   ]),
+  ...mutationsOf("src/sync/plan.ts", ["src/sync/plan.test.ts"], [
+    [
+      "sync-mixture",
+      "return acknowledges ? mixtures(setting, goal) : [goal];",
+      "return acknowledges ? [setting, goal] : [goal];",
+    ],
+    [
+      "sync-mixture-of-a-third",
+      'own.method === "FIRST" && own.count === 1 ? own',
+      'own.method === "FIRST" ? own',
+    ],
+  ]),
   ...mutationsOf("src/sync/succession.ts", ["src/sync"], [
     ["sync-one-vote-less", "voters.size > sync.quorum", "voters.size >= sync.quorum"],
     ["sync-old-cut", "&& cut?.epoch === epoch ? cut", "&& cut !== undefined ? cut"],
