@@ -51,7 +51,7 @@ export type DataDirectory =
     /** Its server took writes without the lock; that WAL has not been taken out of it since. */
     readonly wroteAlone?: boolean;
     /**
-     * The founding of the cluster (`foundingOf`) whose history it is known to be a part of; null: of none.
+     * The mark of the cluster (`historyOf`) whose history it is known to be a part of; null: of none.
      * Left out: not asked.
      */
     readonly founding?: string | null;

@@ -65,6 +65,18 @@ export function foundingOf({ by, incarnation }: Pick<InitializeRecord, "by" | "i
   return `${by} ${incarnation}`;
 }
 
+/**
+ * What a directory is marked with that is known to be a part of the cluster's history: its founding, and the
+ * last recovery from a lost majority. That one goes on from what one member had, and begins a timeline whose
+ * number may be taken on the others.
+ */
+export function historyOf(
+  { initialize, clusterEpoch }: Pick<DcsState, "initialize" | "clusterEpoch">,
+): string {
+  const founding = initialize === null ? "" : foundingOf(initialize);
+  return clusterEpoch === 0 ? founding : `${founding} recovered ${clusterEpoch}`;
+}
+
 export interface FailoverRecord {
   readonly kind: "switchover" | "failover";
   /** Member that must hold the lock for the request to be valid; null for a failover. */

@@ -262,8 +262,8 @@ const holder = [
   ...keep("standby_leader", [
     [
       "standby-leader-promoted",
-      "  if (remoteHere(view) === null) return null;\n  if (initialize !== null",
-      "  if (remoteHere(view) !== null) return null;\n  if (initialize !== null",
+      "  if (remoteHere(view) === null) return null;\n  if (\n    initialize !== null",
+      "  if (remoteHere(view) !== null) return null;\n  if (\n    initialize !== null",
     ],
     [
       "standby-leader-starts-as-primary",
@@ -346,10 +346,15 @@ const standby = [
     ],
     [
       "diverged-standby-started",
-      " || diverged(view) || isUnjoined(view)) return null;",
+      " || diverged(view) || isUncompared(view)) return null;",
+      " || isUncompared(view)) return null;",
+    ],
+    ["older-standby-started-before-it-is-compared", " || isUncompared(view)) return null;", ") return null;"],
+    [
+      "standby-of-before-the-recovery-started-before-it-is-compared",
+      " || isUncompared(view)) return null;",
       " || isUnjoined(view)) return null;",
     ],
-    ["older-standby-started-before-it-is-compared", " || isUnjoined(view)) return null;", ") return null;"],
     ["standby-pointed-at-the-primary-uncompared", "  if (first !== null) return first;\n", ""],
     [
       "pointed-at-one-that-never-heard-of-the-timeline",

@@ -7,7 +7,7 @@ import type { Upstream } from "../../model/upstream.ts";
 import type { Action } from "../actions.ts";
 import { isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { isUnjoined, livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
+import { isUncompared, livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
 
 /**
  * The verdict on this member's history against the present primary and its timeline; null: not compared yet.
@@ -34,7 +34,7 @@ export function mustCompare(view: NodeView, holder: string, primary: MemberStatu
 
 /** A directory that has not joined this cluster may have another history on the very same timeline. */
 export function comparison(view: NodeView, other: Upstream): Action {
-  return { kind: "compare-history", with: other, ...(isUnjoined(view) ? { content: true } : {}) };
+  return { kind: "compare-history", with: other, ...(isUncompared(view) ? { content: true } : {}) };
 }
 
 /**

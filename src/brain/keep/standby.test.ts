@@ -25,6 +25,12 @@ const CLONE = clone("a");
 function older(change: Partial<PostgresView>): PostgresView {
   return postgres({ directory: { ...STANDBY_DIRECTORY, founding: "a 0" }, ...change });
 }
+
+/** Its directory has that mark. */
+function joined(founding: string, change: Partial<PostgresView>): PostgresView {
+  return postgres({ ...change, directory: { ...STANDBY_DIRECTORY, founding } });
+}
+const RECOVERED = cluster({ clusterEpoch: 1 });
 const FOLLOWS_NOBODY = { following: null, followingUrl: null, replicationState: null } as const;
 const COMPARE_CONTENT = { kind: "compare-history", with: from("a"), content: true } as const;
 
@@ -167,6 +173,30 @@ const CASES: readonly Case[] = [
     }),
     "joined-history",
     { "kind": "joined-history", "founding": "a 1" },
+  ],
+  [
+    "so is one of before the cluster was recovered from a lost majority: its timeline's number may be taken",
+    node({ dcs: RECOVERED, postgres: joined("a 1", STOPPED) }),
+    "compare",
+    COMPARE_CONTENT,
+  ],
+  [
+    "and of before a second recovery",
+    node({ dcs: cluster({ clusterEpoch: 2 }), postgres: joined("a 1 recovered 1", STOPPED) }),
+    "compare",
+    COMPARE_CONTENT,
+  ],
+  [
+    "once it streams it is marked with the recovery",
+    node({ dcs: RECOVERED, postgres: joined("a 1", {}) }),
+    "joined-history",
+    { "kind": "joined-history", "founding": "a 1 recovered 1" },
+  ],
+  [
+    "one of since the recovery is started at once",
+    node({ dcs: RECOVERED, postgres: joined("a 1 recovered 1", STOPPED) }),
+    "start-standby",
+    { "kind": "start-standby", "follow": from("a") },
   ],
   [
     "one of this founding is started at once",

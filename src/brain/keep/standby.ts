@@ -2,14 +2,22 @@
  * Another member holds the lock: copy its data, from it or from a standby of it, follow it, and find out why
  * its WAL does not come.
  */
-import { foundingOf } from "../../model/records.ts";
+import { historyOf } from "../../model/records.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { statusOf } from "../cluster/view.ts";
 import { copySource } from "./copy_source.ts";
 import { followed, isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { compared, compareWith, comparison, diverged, mustCompare } from "./rejoin.ts";
-import { isUnjoined, livingHolder, type NodeView, remoteUpstream, retryLater, sourceOf } from "./view.ts";
+import {
+  isUncompared,
+  isUnjoined,
+  livingHolder,
+  type NodeView,
+  remoteUpstream,
+  retryLater,
+  sourceOf,
+} from "./view.ts";
 
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
@@ -52,7 +60,7 @@ function start(view: NodeView): Outcome | null {
   const { directory, process } = view.postgres;
   const follow = followed(view);
   if (follow === null || process !== "none" || directory.kind !== "valid") return null;
-  if (!directory.standbySignal || diverged(view) || isUnjoined(view)) return null;
+  if (!directory.standbySignal || diverged(view) || isUncompared(view)) return null;
   const afterFailure = compareAfterFailure(view);
   if (afterFailure !== null) return afterFailure;
   if (isArchiveOnly(view.name, view)) {
@@ -167,19 +175,19 @@ function joinedHistory(view: NodeView): Outcome | null {
   if (process !== "running" || directory.kind !== "valid") return null;
   const { initialize } = view.dcs;
   const isPrimary = view.tenure === "holding" && writable && inRecovery === false;
-  if (initialize !== null && isPrimary && isUnjoined(view)) {
+  if (initialize !== null && isPrimary && isUncompared(view)) {
     return decide("this directory is the cluster's from now on", {
       kind: "joined-history",
-      founding: foundingOf(initialize),
+      founding: historyOf(view.dcs),
     });
   }
   const primary = livingHolder(view);
   if (initialize === null || sourceOf(view) === null || primary === null) return null;
-  if (!directory.formerPrimary && !isUnjoined(view)) return null;
+  if (!directory.formerPrimary && !isUncompared(view)) return null;
   if (replicationState !== "streaming" || (timeline ?? 0) < (primary.timeline ?? Infinity)) return null;
   return decide(`streams from ${primary.name}: a standby like any other`, {
     kind: "joined-history",
-    founding: foundingOf(initialize),
+    founding: historyOf(view.dcs),
   });
 }
 
@@ -250,7 +258,7 @@ export const STANDBY: readonly NodeRule[] = [
   {
     name: "start-standby",
     when:
-      "Another member holds the lock, and this node's PostgreSQL is a stopped standby of the same history. Not one whose directory is older than the cluster.",
+      "Another member holds the lock, and this node's PostgreSQL is a stopped standby of the same history. Not one whose directory is older than the cluster, or than its last recovery.",
     then:
       "Starts it, following the holder, or the standby that its tag replicatefrom names, or, with the tag nostream, nobody. After a start that failed it compares histories first.",
     decide: start,

@@ -7,13 +7,13 @@
  * the end of `standby_cluster` is a promotion like any other (may_write.ts): it waits for a lease that runs,
  * with which the guard is armed for this epoch.
  */
-import { foundingOf } from "../../model/records.ts";
+import { historyOf } from "../../model/records.ts";
 import { isReachable } from "../../model/standby_cluster.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { decide, letGo, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { noCopy, noRewind, setAside } from "./rejoin.ts";
 import {
-  isUnjoined,
+  isUncompared,
   type NodeView,
   remoteUpstream,
   retryLater,
@@ -147,8 +147,10 @@ function compareRunning(view: NodeView): Outcome | null {
 function rest(view: NodeView): Outcome | null {
   const { dcs: { initialize }, postgres: { process, replicationState } } = view;
   if (remoteHere(view) === null) return null;
-  if (initialize !== null && process === "running" && replicationState === "streaming" && isUnjoined(view)) {
-    const founding = foundingOf(initialize);
+  if (
+    initialize !== null && process === "running" && replicationState === "streaming" && isUncompared(view)
+  ) {
+    const founding = historyOf(view.dcs);
     return decide("this directory is the cluster's from now on", { kind: "joined-history", founding });
   }
   return decide(

@@ -7,7 +7,7 @@ import type { DynamicConfig } from "../../model/config.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import { pauseAfter } from "../../model/pause_after.ts";
 import type { FinishedAction, PostgresView } from "../../model/postgres_view.ts";
-import { type DcsState, foundingOf, isInitialized, knownMember } from "../../model/records.ts";
+import { type DcsState, foundingOf, historyOf, isInitialized, knownMember } from "../../model/records.ts";
 import { remoteOf } from "../../model/standby_cluster.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import type { SyncRulesLeftOut } from "../../sync/plan.ts";
@@ -165,11 +165,25 @@ export function isUndeclared(
  */
 export function isUnjoined({ dcs: { initialize }, postgres: { directory } }: UnjoinedView): boolean {
   if (directory.kind !== "valid" || directory.founding === undefined) return false;
-  return isInitialized({ initialize }) && directory.founding !== foundingOf(initialize!);
+  if (!isInitialized({ initialize })) return false;
+  const founding = foundingOf(initialize!);
+  return directory.founding !== founding && directory.founding?.startsWith(`${founding} recovered `) !== true;
+}
+
+/** The same, or it has not been a part of it since the cluster was recovered from a lost majority. */
+export function isUncompared(view: UncomparedView): boolean {
+  const { dcs, postgres: { directory } } = view;
+  if (directory.kind !== "valid" || directory.founding === undefined) return false;
+  return isInitialized(dcs) && directory.founding !== historyOf(dcs);
 }
 
 export interface UnjoinedView {
   readonly dcs: Pick<DcsState, "initialize">;
+  readonly postgres: Pick<PostgresView, "directory">;
+}
+
+export interface UncomparedView {
+  readonly dcs: Pick<DcsState, "initialize" | "clusterEpoch">;
   readonly postgres: Pick<PostgresView, "directory">;
 }
 

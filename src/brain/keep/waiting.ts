@@ -8,7 +8,7 @@ import { cloneRemote } from "./bootstrap_standby.ts";
 import { restore } from "./copy_source.ts";
 import { isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { isUnjoined, type NodeView, retryLater, upstreamOf } from "./view.ts";
+import { isUncompared, type NodeView, retryLater, upstreamOf } from "./view.ts";
 
 const isDown = ({ tenure, dcs, postgres }: NodeView) =>
   tenure !== "holding" && dcs.lock.holder === null && postgres.process === "none";
@@ -61,7 +61,7 @@ function start(view: NodeView): Outcome | null {
   }
   return decide("starting as a secondary", {
     kind: "start-standby",
-    follow: isArchiveOnly(view.name, view) || isUnjoined(view)
+    follow: isArchiveOnly(view.name, view) || isUncompared(view)
       ? null
       : upstreamOf(view, view.dcs.lock.lastHolder),
   });
