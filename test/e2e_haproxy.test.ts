@@ -1,4 +1,7 @@
-/** A real HAProxy with the configuration that Patroni's users have, through a switchover and a failover. */
+/**
+ * A real HAProxy with the configuration that Patroni's users have, through a switchover and a failover; and
+ * what a real Prometheus sees of them afterwards.
+ */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
@@ -8,6 +11,14 @@ import type { Cluster } from "../src/demo/cluster.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { freePorts } from "../src/demo/ports.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
+import {
+  dashboardQueries,
+  flawOfRules,
+  flawsOf,
+  Prometheus,
+  prometheus,
+  promtool,
+} from "./e2e/prometheus.ts";
 import { Fixture, START_MS, startHealthy, TEST_MS } from "./e2e/harness.ts";
 
 const program = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"].find((path) =>
@@ -15,18 +26,22 @@ const program = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/hapro
 );
 const fixture = new Fixture();
 let proxy: ChildProcess | null = null;
+let watcher: Prometheus | null = null;
 let primaryPort = 0;
 let replicaPort = 0;
 
 beforeAll(async () => {
-  if (program !== undefined) {
+  if (program !== undefined || prometheus !== null) {
     await fixture.open({ dcs: { ttl: 2 } }, (cluster) => startWithProxy(program, cluster));
   }
 }, 2 * START_MS);
 
-async function startWithProxy(program: string, cluster: Cluster): Promise<void> {
+async function startWithProxy(program: string | undefined, cluster: Cluster): Promise<void> {
   proxy?.kill("SIGKILL");
+  watcher?.stop();
   await startHealthy(cluster);
+  if (prometheus !== null) watcher = await Prometheus.start(cluster);
+  if (program === undefined) return;
   [primaryPort, replicaPort] = await freePorts(2) as [number, number];
   const file = join(cluster.directory, "haproxy.cfg");
   const servers = cluster.hosts.map(({ addresses }) =>
@@ -62,6 +77,7 @@ ${servers}
 
 afterAll(async () => {
   proxy?.kill("SIGKILL");
+  watcher?.stop();
   await fixture.close();
 }, START_MS);
 
@@ -128,3 +144,48 @@ story("after the death of the primary's host the proxy follows the new primary",
   const reader = await waitFor("a standby behind the proxy", START_MS, () => serverBehind(replicaPort));
   expect(reader).not.toBe(successor.addresses.address);
 });
+
+/** Nothing is copied, nobody is sick, and the cluster has no hooks. */
+const EMPTY_HERE = /agent_clone_progress_ratio|agent_ailment|agent_callback_exit_total/;
+
+function prometheusStory(name: string, tell: () => Promise<void>): void {
+  test.skipIf(prometheus === null || promtool === null)(name, () => fixture.tell(tell), TEST_MS);
+}
+
+prometheusStory("promtool finds nothing in a scrape of any member, nor in the alert rules", async () => {
+  await fixture.healed();
+  for (const host of fixture.cluster.hosts) {
+    const { status, text } = await host.rest("/metrics", { timeoutMs: 5000 });
+    expect([status, flawsOf(text)]).toEqual([200, []]);
+  }
+  expect(flawOfRules()).toBeNull();
+});
+
+prometheusStory(
+  "each question of the dashboard has an answer, and no alert is raised without need",
+  async () => {
+    const { cluster } = fixture;
+    // A failover of its own, so that the story stands alone.
+    const old = await fixture.healed();
+    const begin = nowMs();
+    await old.powerOff();
+    await fixture.successorOf(old, begin);
+    await fixture.healed();
+    for (const { title, query } of dashboardQueries(cluster.scope)) {
+      await waitFor(`an answer to "${title}": ${query}`, START_MS, async () => {
+        const found = await watcher!.lines(query);
+        return found.length > 0 || EMPTY_HERE.test(query);
+      });
+    }
+    type Rules = { groups: { rules: { name: string; health: string; lastError?: string }[] }[] };
+    await waitFor("all rules to be evaluated", START_MS, async () => {
+      const { groups } = await watcher!.ask<Rules>("rules");
+      const rules = groups.flatMap((group) => group.rules);
+      return rules.length > 20 && rules.every(({ health }) => health === "ok");
+    });
+    await waitFor("nothing critical", START_MS, async () => {
+      const raised = await watcher!.lines('ALERTS{alertstate="firing",severity="critical"}');
+      return raised.length === 0;
+    });
+  },
+);

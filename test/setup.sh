@@ -64,7 +64,7 @@ debian_packages() {
     }
     rm -f "$conf"
   fi
-  # One test each needs haproxy, iproute2 or pgbackrest; without them it is skipped and counted as skipped.
+  # Some tests need haproxy, iproute2, pgbackrest or prometheus; without them they are skipped and counted as skipped.
   local missing=()
   case $what in
     test | chaos) command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2) ;;
@@ -75,14 +75,18 @@ debian_packages() {
   if [ "$what" = test ]; then
     command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
     command -v pgbackrest >/dev/null || missing+=(pgbackrest)
+    command -v prometheus >/dev/null || missing+=(prometheus)
   fi
   if [ ${#missing[@]} -gt 0 ]; then
     if am_root && command -v apt-get >/dev/null; then
       say "installing ${missing[*]} (not started)"
       apt_install "${missing[@]}" || say "could not install ${missing[*]}: what needs it is left out"
-      if [ -d /run/systemd/system ] && [[ " ${missing[*]} " = *" haproxy "* ]]; then
-        systemctl disable -q haproxy 2>/dev/null || true
-      fi
+      local service
+      for service in haproxy prometheus; do
+        if [ -d /run/systemd/system ] && [[ " ${missing[*]} " = *" $service "* ]]; then
+          systemctl disable -q "$service" 2>/dev/null || true
+        fi
+      done
     else
       say "not installed: ${missing[*]}; what needs it is left out"
     fi
