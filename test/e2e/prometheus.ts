@@ -24,7 +24,7 @@ export function flawsOf(metrics: string): string[] {
   return `${stdout}${stderr}`.split("\n").filter((line) => line !== "" && !PATRONIS.test(line));
 }
 
-/** The words of promtool about the alert rules and their tests, where something is wrong; null: nothing is. */
+/** The words of promtool about alert rules or tests of them that are wrong; null: none is. */
 export function flawOfRules(): string | null {
   for (const args of [["check", "rules", "alerts.yml"], ["test", "rules", "alerts.test.yml"]]) {
     const { status, stdout, stderr } = spawnSync(promtool!, args, { cwd: MONITORING, encoding: "utf8" });
