@@ -4,7 +4,6 @@
  */
 import type { Timer } from "../../raft/mod.ts";
 import { assert } from "../lib/assert.ts";
-import { executable } from "../lib/process_table.ts";
 import { ClockWatch, describeJump } from "../model/clock_jump.ts";
 import { fenceDueMs, type FenceEffect, type FenceInput, stepFence } from "./fence.ts";
 import { isDoomed, isInForce, newFence } from "./fence_state.ts";
@@ -15,7 +14,7 @@ import { FoundEnd } from "./found_end.ts";
 import { type GuardState, whyNotNow } from "./hand_over.ts";
 import type { GuardDone, GuardReply, StartSpec } from "./port.ts";
 import type { ExitReport } from "../model/guard_view.ts";
-import { identify, type ProcessId, signalProcess } from "./process_id.ts";
+import { identify, isStillShim, isTooYoungFor, type ProcessId, signalProcess } from "./process_id.ts";
 import type { Notice, Operation, WireView } from "./protocol.ts";
 import { staleReason } from "./stale_lock.ts";
 import { SIGHUP, SIGINT, SIGQUIT, SIGUSR1 } from "./signals.ts";
@@ -81,7 +80,7 @@ export class Guard {
   /** The state that resume() takes, or why this is not the moment for it. */
   handOver(): GuardState | { readonly error: string } {
     const [fence, process] = [this.#fence, this.#process];
-    const why = this.#starting > 0 || this.#whenGone.length > 0 || this.#isStillShim()
+    const why = this.#starting > 0 || this.#whenGone.length > 0 || isStillShim(this.#process)
       ? "PostgreSQL is being started or killed"
       : whyNotNow(fence, this.#parts.clock.now());
     if (why !== null) return { error: why };
@@ -145,10 +144,12 @@ export class Guard {
         this.lookAround();
         return done(this.#apply({ ...request, kind: "adopt" }));
       case "promote":
-        if (this.#isStillShim()) return done({ ok: false, error: "PostgreSQL is only being started" });
+        if (isTooYoungFor(this.#process, SIGUSR1)) {
+          return done({ ok: false, error: "PostgreSQL is only being started" });
+        }
         return done(this.#apply({ kind: "promote", epoch: request.epoch }));
       case "signal":
-        if (request.signal === "reload" && this.#isStillShim()) {
+        if (request.signal === "reload" && isTooYoungFor(this.#process, SIGHUP)) {
           return done({ ok: false, error: "PostgreSQL is only being started" });
         }
         return done(this.#apply({ kind: "signal", signal: request.signal }));
@@ -309,12 +310,6 @@ export class Guard {
   /** A server counts wherever it works: its directory may have been removed under it. */
   #isForeign(): boolean {
     return this.#claimed.kind === "foreign" && !this.#parts.group.hasServer();
-  }
-
-  /** Between fork and execv a signal would end the process instead of doing what PostgreSQL does with it. */
-  #isStillShim(): boolean {
-    const program = this.#process === null ? null : executable(this.#process.pid);
-    return program !== null && program === executable(process.pid);
   }
 
   #onChildExit(pid: number, exit: ChildExit): void {

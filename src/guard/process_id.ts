@@ -1,6 +1,6 @@
 /** Identifies one process, and tells it from another one that has its number later. */
 import { kill as sendSignal } from "../lib/ffi.ts";
-import { isDead, readProcess } from "../lib/process_table.ts";
+import { executable, isDead, readProcess, takesSignal } from "../lib/process_table.ts";
 
 /** A process for good: pids are reused, start times of the same pid are not. */
 export interface ProcessId {
@@ -23,6 +23,18 @@ export function isSame(id: ProcessId): boolean {
 /** Null also when another process has its number by now, which is treated like any other. */
 export function living(id: ProcessId | null): ProcessId | null {
   return id !== null && isSame(id) ? id : null;
+}
+
+/** Between fork and execv: it runs this program still. */
+export function isStillShim(id: ProcessId | null): boolean {
+  const program = id === null ? null : executable(id.pid);
+  return program !== null && program === executable(process.pid);
+}
+
+/** The signal would end it instead of doing what PostgreSQL does with it: no handler is there yet. */
+export function isTooYoungFor(id: ProcessId | null, signal: number): boolean {
+  if (id === null) return false;
+  return isStillShim(id) || (isSame(id) && takesSignal(id.pid, signal) === false);
 }
 
 /** False when it is gone, or this user may not signal it. */

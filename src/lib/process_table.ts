@@ -153,13 +153,26 @@ export function isDoomed(process: ProcessStat): boolean {
 
 /** True also when the process is gone. */
 function isQueued(pid: number, bit: bigint): boolean {
+  return hasSignal(pid, "SigPnd|ShdPnd", bit) ?? true;
+}
+
+/**
+ * It has a handler for the signal of that number, or ignores it: a program that has only just begun has
+ * neither, and the signal would end it. null: it is gone.
+ */
+export function takesSignal(pid: number, signal: number): boolean | null {
+  return hasSignal(pid, "SigCgt|SigIgn", 1n << BigInt(signal - 1));
+}
+
+/** One of these masks in /proc/PID/status has the bit; null: the process is gone. */
+function hasSignal(pid: number, masks: string, bit: bigint): boolean | null {
   let status: string;
   try {
     status = readFileSync(`/proc/${pid}/status`, "latin1");
   } catch {
-    return true; // gone
+    return null; // gone
   }
-  for (const match of status.matchAll(/^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm)) {
+  for (const match of status.matchAll(new RegExp(`^(?:${masks}):\\s*([0-9a-f]+)$`, "gm"))) {
     if ((BigInt(`0x${match[1]}`) & bit) !== 0n) return true;
   }
   return false;

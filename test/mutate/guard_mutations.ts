@@ -256,4 +256,7 @@ export const GUARD_MUTATIONS: readonly Mutation[] = [
       "if (lock === null) return;",
     ],
   ]),
+  ...mutationsOf("src/guard/process_id.ts", ["src/guard/process_id.test.ts"], [
+    ["young-server-told-to-reload", "isSame(id) && takesSignal(id.pid, signal) === false", "false"],
+  ]),
 ];

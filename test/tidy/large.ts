@@ -8,7 +8,7 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "raft/core/leader.ts": [466, "the leader's state with all that changes it"],
   "raft/core/raft.ts": [511, "the roles' transitions, which share one state"],
   "src/agent/lease/watchdog.ts": [451, "one device through all its states"],
-  "src/guard/guard.ts": [430, "fence, processes and clock of one guard"],
+  "src/guard/guard.ts": [425, "fence, processes and clock of one guard"],
   "src/guard/server.ts": [407, "the guard's socket, from the first agent to the handing over"],
   "src/sim/model_postgres.ts": [485, "what programs and queries do, for each action"],
 
