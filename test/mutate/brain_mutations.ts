@@ -332,11 +332,20 @@ const standby = [
   ]),
   ...keep("waiting", [
     [
+      "pointed-at-the-last-holder-uncompared",
+      "view.postgres.following === lastHolder && !isUncompared(view)",
+      "!isUncompared(view)",
+    ],
+    [
       "former-primary-started-as-a-standby",
       'if (!isDown(view) || directory.kind !== "valid" || directory.standbySignal) return null;',
       "return null;",
     ],
-    ["waiting-standby-follows-nobody", ": upstreamOf(view, view.dcs.lock.lastHolder)", ": null"],
+    [
+      "waiting-standby-follows-nobody",
+      "!isKnown ? null : upstreamOf(view, lastHolder)",
+      "true ? null : null",
+    ],
   ]),
   ...keep("standby", [
     [

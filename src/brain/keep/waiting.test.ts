@@ -33,9 +33,15 @@ const PROMISED = { ...recordOf("a", "data-a", { b: "data-b" }, 0), revision: 1 }
 const CASES: readonly Case[] = [
   [
     "while the lock is free a stopped standby is started, to report its WAL",
-    node({ dcs: cluster({ lock: lock(FREE) }), postgres: postgres(STOPPED) }),
+    node({ dcs: cluster({ lock: lock(FREE) }), postgres: postgres({ ...STOPPED, following: "a" }) }),
     "start-to-report",
     { "kind": "start-standby", "follow": from("a") },
+  ],
+  [
+    "one that is not known to have followed the last holder follows nobody before it was compared",
+    node({ dcs: cluster({ lock: lock(FREE) }), postgres: postgres({ ...STOPPED, following: "c" }) }),
+    "start-to-report",
+    { "kind": "start-standby", "follow": null },
   ],
   [
     "one of an earlier founding of the cluster follows nobody before it was compared",

@@ -59,11 +59,13 @@ function start(view: NodeView): Outcome | null {
   if (isPromised(view.dcs.sync) && !view.syncWithout?.cut) {
     return decide("starting as a secondary of nobody", { kind: "start-standby", follow: null });
   }
+  // Who it does not know to have followed may have begun a timeline with the number of this one's: WAL is
+  // compared once there is a holder.
+  const { lastHolder } = view.dcs.lock;
+  const isKnown = view.postgres.following === lastHolder && !isUncompared(view);
   return decide("starting as a secondary", {
     kind: "start-standby",
-    follow: isArchiveOnly(view.name, view) || isUncompared(view)
-      ? null
-      : upstreamOf(view, view.dcs.lock.lastHolder),
+    follow: isArchiveOnly(view.name, view) || !isKnown ? null : upstreamOf(view, lastHolder),
   });
 }
 
