@@ -366,8 +366,13 @@ const standby = [
     ],
     ["standby-pointed-at-the-primary-uncompared", "  if (first !== null) return first;\n", ""],
     [
+      "former-primary-pointed-at-its-successor-uncompared",
+      "directory.formerPrimary)) return false;",
+      "false)) return false;",
+    ],
+    [
       "pointed-at-one-that-never-heard-of-the-timeline",
-      "return (status.timeline ?? 0) >= Math.max(timeline ?? 0, walEnd?.timeline ?? 0);",
+      "return (status.timeline ?? 0) >= Math.max(timeline, walEnd?.timeline ?? 0);",
       "return true;",
     ],
     ["promoted-one-followed-uncompared", "status.writable || status.walLsn !== null || ", ""],

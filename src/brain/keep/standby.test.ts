@@ -79,6 +79,10 @@ const PROMOTED_BESIDE: readonly Case[] = [
     ["from an earlier one than WAL was received on", status("c", { timeline: 3 }), { timeline: 3 }],
     ["that was a primary before", status("c", { timeline: 4, primaryDirectory: true, running: false }), {}],
     ["that has left recovery", status("c", { timeline: 4, walLsn: 1000 }), {}],
+    ["beside a former primary", status("c", { timeline: 4 }), {
+      directory: { ...STANDBY_DIRECTORY, formerPrimary: true },
+    }],
+    ["beside a timeline that is not known", status("c", { timeline: 4 }), { timeline: null }],
   ] as const).map(([what, holder, own]): Case => [
     `one ${what} is waited for, to compare histories`,
     beside(own, holder),

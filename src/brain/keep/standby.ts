@@ -162,8 +162,10 @@ function isToBePromoted(holder: string | null, view: NodeView): boolean {
   if (status === undefined || status.writable || status.walLsn !== null || status.primaryDirectory) {
     return false;
   }
-  const { timeline, walEnd } = view.postgres;
-  return (status.timeline ?? 0) >= Math.max(timeline ?? 0, walEnd?.timeline ?? 0);
+  const { timeline, walEnd, directory } = view.postgres;
+  // What it wrote itself nobody is known to continue.
+  if (timeline === null || (directory.kind === "valid" && directory.formerPrimary)) return false;
+  return (status.timeline ?? 0) >= Math.max(timeline, walEnd?.timeline ?? 0);
 }
 
 /**
