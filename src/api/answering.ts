@@ -24,7 +24,15 @@ const MAX_KEPT = 64;
 /** Endpoints that look at the query, beside the health checks. */
 const READS_QUERY: ReadonlySet<string> = new Set(["/agent/events", "/agent/why"]);
 /** Headers that an endpoint looks at. */
-const HEADERS = ["authorization", "content-length", "content-type", "if-match"];
+const HEADERS = [
+  "authorization",
+  "content-length",
+  "content-type",
+  "host",
+  "if-match",
+  "origin",
+  "sec-fetch-site",
+];
 /** Methods that the Request of the runtime refuses to have. */
 const REFUSED_METHODS: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
 

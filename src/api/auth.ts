@@ -1,7 +1,7 @@
 /**
  * Access to unsafe requests (POST, PUT, PATCH, DELETE), in Patroni's order: source address, client
- * certificate, Basic authentication. Safe requests need nothing here; `verify_client: required` is enforced
- * by TLS for all.
+ * certificate, Basic authentication; before the last, whether a page of another origin asks. Safe requests
+ * need nothing here; `verify_client: required` is enforced by TLS for all.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "@hono/hono";
@@ -10,6 +10,7 @@ import { Allowlist } from "./allowlist.ts";
 import type { ApiEnv } from "./env.ts";
 import { textResponse } from "./body.ts";
 import type { ApiPort } from "./port.ts";
+import { strangePage } from "./same_origin.ts";
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
@@ -27,6 +28,13 @@ export function accessControl(port: ApiPort): MiddlewareHandler<ApiEnv> {
     if (config.certfile !== null && config.verifyClient !== "none" && !context.env?.clientCertificate) {
       return textResponse(403, "client certificate required");
     }
+    const sender = {
+      origin: context.req.header("origin"),
+      site: context.req.header("sec-fetch-site"),
+      host: context.req.header("host"),
+    };
+    const strange = strangePage(sender, config, port.view().statuses.map(({ status }) => status.apiUrl));
+    if (strange !== null) return textResponse(403, strange);
     const reason = wrongCredentials(config.authentication, context.req.header("authorization"));
     if (reason !== null) return textResponse(401, reason, { "WWW-Authenticate": 'Basic realm="Patroni"' });
     await next();

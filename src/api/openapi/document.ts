@@ -66,7 +66,9 @@ export function openApiDocument(): Json {
 const COMMON: { readonly [name: string]: Json } = {
   BadRequest: textObject("The body is no JSON object, or has not the form: the text names the field."),
   Unauthorized: textObject("restapi.authentication is set, and the password is missing or wrong."),
-  Forbidden: textObject("The source address is not in the allowlist, or a client certificate is required."),
+  Forbidden: textObject(
+    "The source address is not in the allowlist, a client certificate is required, or a page elsewhere asks.",
+  ),
   Timeout: textObject("The body did not come in time."),
   LengthRequired: textObject("Content-Length is missing."),
   TooLarge: textObject("The body is too large, too deep, or has too many values."),
