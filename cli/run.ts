@@ -1,6 +1,7 @@
 /** `agent run FILE`: one member of a cluster, in the foreground. */
 import { startAgent } from "../src/agent/compose/agent.ts";
 import { type KeptDevice, openBeforeDroppingPrivileges } from "../src/guard/open_watchdog.ts";
+import { openWakeProfile } from "../src/lib/wake_profile.ts";
 import { WatchdogMark } from "../src/guard/watchdog_mark.ts";
 import { captureEnvironment, loadConfig } from "./config_source.ts";
 import { becomeUser, fail, runService } from "./service.ts";
@@ -22,6 +23,8 @@ export function runCommand(file: string | null, { user, guardCommand }: RunOptio
       "PostgreSQL refuses to run as root. Start the agent as the user that owns the data directory, or add --user NAME (for example --user postgres)",
     );
   }
+  const profile = process.env.AGENT_WAKE_PROFILE ?? "";
+  if (profile !== "") openWakeProfile(profile);
   runService("run", file, (parts) => startAgent({ ...parts, guardCommand, keptWatchdog }));
 }
 

@@ -23,7 +23,7 @@ export type { Dropped, DropReason, Proposal, ReadIndexResult, TransferResult } f
 export type { MemberProgress, RawNodeStatus } from "./core/status.ts";
 export type { ProgressState } from "./core/progress.ts";
 export type { ConfigChange, ConfigRefusal } from "./core/configuration.ts";
-export { makeMessage } from "./core/message.ts";
+export { makeMessage, typeOfMessage } from "./core/message.ts";
 export { MemoryStoredLog } from "./core/memory_log.ts";
 
 // A member: its interface (api.ts), and the interfaces of its parts (ports.ts).

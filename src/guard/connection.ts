@@ -5,6 +5,7 @@
 import type { Socket } from "bun";
 import type { Clock } from "../../raft/mod.ts";
 import { peerCredentials } from "../lib/ffi.ts";
+import { timed } from "../lib/wake_profile.ts";
 import { LineWriter } from "./line_writer.ts";
 import {
   decodeGuardMessage,
@@ -48,7 +49,7 @@ export class GuardConnection {
       unix: socketPath,
       socket: {
         open: (socket) => this.#onOpen(socket),
-        data: (_socket, chunk) => this.#onData(chunk),
+        data: timed("guard: answer", (_socket: unknown, chunk: Uint8Array) => this.#onData(chunk)),
         drain: () => this.#writer?.flush(),
         close: () => this.#end(),
         error: () => this.#end(),

@@ -75,6 +75,8 @@ function cString(text: string): Uint8Array {
 }
 
 export const CLOCK_MONOTONIC = 1;
+/** Processor time of the calling thread. */
+export const CLOCK_THREAD_CPUTIME = 3;
 export const CLOCK_MONOTONIC_RAW = 4;
 export const CLOCK_BOOTTIME = 7;
 

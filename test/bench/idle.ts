@@ -7,6 +7,7 @@ import { nowMs } from "../../src/demo/now.ts";
 import { commandLine, cpuMs, endedChildrenCpuMs, pssBytes, writtenBytes } from "../../src/demo/processes.ts";
 import { sleep } from "../../src/demo/wait_for.ts";
 import { atMost, type Measurement, measurement, NO_GOAL } from "./measurement.ts";
+import { nextWakes, wakesTable } from "./wakes.ts";
 
 const MIB = 1024 * 1024;
 /** Each look of a member at its disks writes a page, in a process of its own, which counts as the agent's. */
@@ -15,11 +16,13 @@ const PROBE_EVERY_MS = 10_000;
 
 /**
  * `settleMs` passes before the measurement of `watchMs` begins. Nothing else may use the cluster meanwhile.
+ * `profile`: is told what wakes the agents, which count it (countingWakes); null: they don't.
  */
 export async function measureIdle(
   cluster: Cluster,
   settleMs: number,
   watchMs: number,
+  profile: ((table: string) => void) | null = null,
 ): Promise<Measurement[]> {
   const primary = await cluster.waitHealthy();
   await sleep(settleMs);
@@ -36,9 +39,13 @@ export async function measureIdle(
       raft: newestChange(join(host.directory, "raft")),
     };
   };
+  const wakesBefore = profile === null ? null : await nextWakes(cluster);
   const before = cluster.hosts.map(look);
   await sleep(watchMs);
   const after = cluster.hosts.map(look);
+  if (profile !== null && wakesBefore !== null) {
+    profile(wakesTable(await rolesOf(cluster, primary), wakesBefore, await nextWakes(cluster)));
+  }
   const perCent = (part: (one: (typeof before)[number]) => number) =>
     after.map((one, i) => 100 * (part(one) - part(before[i]!)) / (one.atMs - before[i]!.atMs));
   const agentPss = cluster.hosts.map((host) => pssBytes(host.agentPid()!) / MIB);
@@ -81,6 +88,16 @@ export async function measureIdle(
       after.map((one, i) => one.raft > before[i]!.raft ? 1 : 0),
     ),
   ];
+}
+
+/** By PostgreSQL and by raft, which the costs differ by. */
+async function rolesOf(cluster: Cluster, primary: Host): Promise<string[]> {
+  const { text } = await primary.rest("/agent/raft", { timeoutMs: 5000 });
+  const { leader } = JSON.parse(text) as { readonly leader: string | null };
+  return cluster.hosts.map(({ name }) => {
+    const role = name === primary.name ? "primary, holds the lease" : "standby";
+    return name === leader ? `${role}, leads raft` : role;
+  });
 }
 
 /**

@@ -28,6 +28,7 @@ import { measureList, measureRest } from "./rest.ts";
 import { measureStops } from "./stop.ts";
 import { measureScrapes } from "./scrape.ts";
 import { STOP_DCS } from "./stop_hang.ts";
+import { countingWakes } from "./wakes.ts";
 
 const GROUPS = [
   "bootstrap",
@@ -61,6 +62,9 @@ const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
   ${GROUPS.join(", ")}: all of them unless some are asked for by name
 
   --dcs JSON                    with this in the dynamic configuration: '{"synchronous_mode": "quorum"}'
+
+  --only idle --profile         what wakes the agents, how often, and what it costs
+      --idle-seconds 30
 
   --only fencing --reps 100     two primaries, over many faults (ttl 2)
       --fault TEXT              only faults with this in their names
@@ -145,6 +149,7 @@ async function main(): Promise<void> {
       journal: { type: "string" },
       seconds: { type: "string", default: "10" },
       "idle-seconds": { type: "string", default: "30" },
+      profile: { type: "boolean", default: false },
     },
   });
   if (values.help) {
@@ -166,7 +171,9 @@ async function main(): Promise<void> {
   if (wanted("bootstrap")) found.push(await measureBootstrap(reps));
   if (wanted("host-death", "agent-restart", "switchover", "idle", "scrape", "rest", "list")) {
     await withCluster({ ...given, ttl: 5 }, async (cluster) => {
-      if (wanted("idle")) found.push(...await measureIdle(cluster, 15_000, idleMs));
+      if (wanted("idle")) {
+        found.push(...await measureIdle(cluster, 15_000, idleMs, values.profile ? say : null));
+      }
       if (wanted("scrape")) found.push(await measureScrapes(cluster));
       if (wanted("rest")) found.push(...await measureRest(cluster, Math.min(reps, 3)));
       if (wanted("list")) found.push(await measureList(cluster, 2 * reps));
@@ -177,7 +184,7 @@ async function main(): Promise<void> {
       if (wanted("host-death")) {
         found.push(await measureOutage(cluster, client, hostDeath(5, 5.5), reps, say));
       }
-    });
+    }, values.profile ? { wrap: countingWakes } : {});
   }
   if (wanted("postgres-killed")) {
     await withCluster({ ...given, ttl: 5, primary_start_timeout: 0 }, async (cluster) => {
@@ -325,7 +332,7 @@ async function measureBootstrap(reps: number): Promise<Measurement> {
 async function withCluster(
   dcs: JsonObject,
   action: (cluster: Cluster) => Promise<void>,
-  options: Pick<ClusterOptions, "place" | "override" | "clientCertificate"> = {},
+  options: Pick<ClusterOptions, "place" | "override" | "clientCertificate" | "wrap"> = {},
 ): Promise<void> {
   const cluster = await Cluster.create({ binary, user, dcs, ...options });
   try {

@@ -108,6 +108,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/lib/rotating_file.ts",
   "src/lib/self_command.ts",
   "src/lib/testing_zombie.ts",
+  "src/lib/wake_profile.ts",
   "src/postgres/disk.ts",
 
   "src/postgres/run_program.ts",

@@ -15,6 +15,7 @@ import { HealthWatch } from "../health/health_watch.ts";
 import type { Log } from "../../lib/log.ts";
 import { random } from "../../lib/random.ts";
 import { pinnedSelfCommand } from "../../lib/self_command.ts";
+import { timedClock } from "../../lib/wake_profile.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import { failsafeGap, votersHeard } from "../../model/failsafe_gap.ts";
 import { isUnfenced, type Life } from "../../model/life.ts";
@@ -76,7 +77,8 @@ function compose(
   const guard = openGuard(options, ground, dataDir, machine, exit);
   guardStarted(guard);
   const dynamic = ground.effective(null);
-  const postgres = new PostgresExecutor({ config: options.config, dynamic, guard, clock, log });
+  const sqlClock = timedClock("SQL: timer", clock);
+  const postgres = new PostgresExecutor({ config: options.config, dynamic, guard, clock: sqlClock, log });
   const watchdog = openWatchdog(options, ground, () => member.wake());
   const postmasterPid = () => guard.view().postmaster?.pid ?? null;
   const archiver: { failed: number | null } = { failed: null };
@@ -149,7 +151,7 @@ function openGuard(
     directory: config.raft.dataDir,
     dataDir,
     command: guardCommand,
-    clock,
+    clock: timedClock("guard: timer", clock),
     log,
     unmanaged: isUnmanagedConf(config.postgresql!.configDir),
     unfenced: () => isUnfenced(dcs.state.lock, config.name, { node: raft.id, ...machine }),

@@ -30,11 +30,13 @@ import type { SystemClock } from "../../lib/clock.ts";
 import { LimitedLog } from "../../lib/limited_log.ts";
 import type { Log } from "../../lib/log.ts";
 import { random } from "../../lib/random.ts";
+import { timedClock } from "../../lib/wake_profile.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import { clusterNameOf, isSameCluster } from "../../model/namespace.ts";
 import { ownPartners } from "./own_partners.ts";
 import type { LatenessHistogram } from "../loop/lateness.ts";
 import { raftAddress } from "../peers/raft_address.ts";
+import { timedTransport } from "./timed_transport.ts";
 import { withAdvice } from "./refusal_advice.ts";
 import { readTls, TlsWatch } from "./tls_watch.ts";
 
@@ -177,7 +179,7 @@ function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, p
     peers: members.filter((member) => member.id !== id),
     password: config.raft.password,
     visitId: visitIdOf(config.namespace, config.scope),
-    clock,
+    clock: timedClock("connections: timer", clock),
     random,
     log: note,
     layer: tls ?? undefined,
@@ -202,8 +204,8 @@ function openNode(parts: RaftParts, config: LocalConfig, tls: TlsLayer | null, p
     // the member.
     strangersMayJoin: config.raft.password !== null || config.raft.tls === null,
     storage,
-    transport,
-    clock,
+    transport: timedTransport(transport),
+    clock: timedClock("raft: timer", clock),
     random,
     stateMachine,
     commandVersion: COMMAND_VERSION,

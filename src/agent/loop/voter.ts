@@ -10,6 +10,7 @@ import { type BrokenRules, NOTHING_BROKEN } from "../../dcs/broken_rules.ts";
 import type { DcsStateMachine } from "../../dcs/state_machine.ts";
 import type { Renewal, RenewalAck } from "../../lease/renewal.ts";
 import type { Log } from "../../lib/log.ts";
+import { timedClock } from "../../lib/wake_profile.ts";
 import type { DynamicConfig } from "../../model/config.ts";
 import type { NotedEvent } from "../../model/event.ts";
 import type { JsonObject } from "../../model/json.ts";
@@ -99,7 +100,7 @@ export class Voter {
     this.#duties = duties;
     const { who, name, clock, wallMs, raft, log, electionMaxMs } = options;
     const state = () => options.dcs.state;
-    this.#timer = new LookTimer(clock, (dueMs) => this.#look(dueMs));
+    this.#timer = new LookTimer(timedClock("look", clock), (dueMs) => this.#look(dueMs));
     this.proposer = new Proposer(name, raft, wallMs, clock, log);
     this.#events = new EventDelivery({ raft, proposer: this.proposer, clock, log });
     this.#eventLines = new EventLines(name, log, wallMs());

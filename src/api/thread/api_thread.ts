@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../../../raft/mod.ts";
 import type { Log } from "../../lib/log.ts";
+import { timed } from "../../lib/wake_profile.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import type { ApiPort } from "../port.ts";
 import { ListenError } from "../listen_error.ts";
@@ -144,7 +145,10 @@ export class ApiThread {
     this.#worker = worker;
     this.#unanswered = 0;
     this.#options.onWorker?.(worker);
-    worker.onmessage = (event: MessageEvent<FromThread>) => this.#heard(worker, event.data);
+    worker.onmessage = timed(
+      ({ data }: MessageEvent<FromThread>) => `REST: ${data.kind}`,
+      (event: MessageEvent<FromThread>) => this.#heard(worker, event.data),
+    );
     worker.onerror = (event) => this.#ended(worker, event.message || "for a reason that it did not give");
     worker.addEventListener("close", () => this.#ended(worker, "by itself"));
     const snapshot = takeSnapshot(this.#api, this.#options.clock, ["timing"]);
