@@ -26,6 +26,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
 export function programCommands(): CAC {
   const cli = describeCommands();
   describeGenerators(cli);
+  describeService(cli);
   describeReplay(cli);
   describeDemo(cli);
   describeManual(cli);
@@ -37,7 +38,7 @@ export function programCommands(): CAC {
  * Flags with a hyphen in their name. The parser takes the word behind one for its value; behind the last
  * there is none.
  */
-const FLAGS = ["--ignore-listen-port", "--force-new-cluster"];
+const FLAGS = ["--ignore-listen-port", "--force-new-cluster", "--dry-run"];
 
 function flagsLast(argv: readonly string[]): string[] {
   const isFlag = (word: string) => FLAGS.includes(word);
@@ -68,6 +69,11 @@ Exit codes: 0 done, 1 it could not be made (why: standard error), 2 the command 
     `Writes a member's file for a new cluster, by the addresses of this host. FILE is made with mode 0600, and never
 overwritten; without FILE the text goes to standard output, without secrets. FIXME marks what only the user knows.
 Exit codes: 0 done, 1 it could not be made (why: standard error), 2 the command line is wrong.`,
+  "install-service":
+    `Writes /etc/systemd/system/agent.service (agent-witness.service), which starts this program with FILE, and has systemd
+read it. Starts and enables nothing: systemctl enable --now agent. A unit file there that differs stays, and the
+difference is shown. Own settings belong into a drop-in (systemctl edit agent), which wins over the unit.
+Exit codes: 0 done or to be done, 1 refused (why: standard error), 2 the command line is wrong.`,
   completion:
     `Prints a script that completes commands, options and their values, also for a link named patronictl. SHELL is bash,
 zsh or fish. The script asks no member.
@@ -177,6 +183,38 @@ function describeGenerators(cli: CAC): void {
     .action((file: string | undefined) => generate(file, true, undefined));
 }
 
+function describeService(cli: CAC): void {
+  const text = (value: unknown) => value === undefined ? null : String(value);
+  cli.command("install-service", "Install the unit of systemd that runs a member or a witness")
+    .option("-c, --config <file>", "Configuration of the service (default: /etc/agent.yml)")
+    .option("--user <name>", "Who runs it (default: postgres; of a witness: agent-witness)")
+    .option("--witness", "The service is a witness")
+    .option("-p, --print", "Print the unit, and do nothing else")
+    .option("--dry-run", "Say what would be done, and do nothing")
+    .option("--force", "Replace a unit file that differs, and keep it beside the new one")
+    .example("agent install-service --dry-run")
+    .example("agent install-service --config /etc/agent/node1.yml --user postgres")
+    .example("agent install-service --witness --print")
+    .action(async (options: { [name: string]: unknown }) => {
+      const [{ installServiceCommand }, { selfCommand }] = await Promise.all([
+        import("./systemd/install_service.ts"),
+        import("../src/lib/self_command.ts"),
+      ]);
+      const code = installServiceCommand({
+        config: text(options.config),
+        user: text(options.user),
+        witness: options.witness === true,
+        print: options.print === true,
+        dryRun: options.dryRun === true,
+        force: options.force === true,
+        program: selfCommand(),
+        write: (line) => process.stdout.write(`${line}\n`),
+        writeError: (line) => process.stderr.write(`${line}\n`),
+      });
+      leave(code);
+    });
+}
+
 function describeReplay(cli: CAC): void {
   cli.command("replay <...files>", "Decide anew what a node has recorded, and compare")
     .option("--limit <n>", "Differences to show of each file (default: 20)")
@@ -257,6 +295,7 @@ Commands:
   generate-config FILE  Write a member's file from a running PostgreSQL
   generate-sample-config FILE
                         Write a member's file for a new cluster
+  install-service       Install the unit of systemd that runs a member or a witness
   replay FILE           Decide anew what a node has recorded, and compare
   recover FILE          Go on alone when the other members are lost for good
   demo                  Try a cluster of three on this machine

@@ -5,7 +5,8 @@
 import { readFileSync } from "node:fs";
 import { Logger } from "../src/lib/log.ts";
 import { reapOrphans } from "../src/lib/orphan_reaper.ts";
-import { notifySystemd, takeNotifySocket } from "../src/lib/sd_notify.ts";
+import { sendDatagram } from "../src/lib/ffi.ts";
+import { type ServiceNotices, SystemdNotices } from "../src/lib/sd_notify.ts";
 import { logOptions } from "../src/agent/compose/log_options.ts";
 import type { RunningAgent } from "../src/agent/compose/running.ts";
 import type { LocalConfig } from "../src/model/config.ts";
@@ -25,6 +26,8 @@ export interface ServiceParts {
   readonly written: () => WrittenConfig;
   readonly log: Logger;
   readonly exit: (code: number) => void;
+  /** To systemd, where it has started this. */
+  readonly notices: ServiceNotices;
 }
 
 /**
@@ -38,7 +41,6 @@ export function runService(
 ): void {
   const environment = captureEnvironment();
   const witness = command === "witness";
-  takeNotifySocket(process.env);
   const parsed = loadConfig({ path: file, environment, witness });
   const errors = parsed.issues.filter((issue) => issue.severity === "error");
   const where = (issue: LocatedIssue) =>
@@ -58,6 +60,12 @@ export function runService(
   const noLog = logDirectoryProblem(parsed.config.log.dir);
   if (noLog !== null) return fail(command, `log.dir: ${noLog}`);
   const log = new Logger(logOptions(parsed.config.log));
+  const notices = new SystemdNotices({
+    environment: process.env,
+    pid: process.pid,
+    send: sendDatagram,
+    problem: (text) => log.warning("systemd", text),
+  });
   reapOrphans();
   for (const issue of parsed.issues) log.warning("config", where(issue));
   // The agent does not end: its PostgreSQL may be running. Later failures do not name the key.
@@ -77,20 +85,11 @@ export function runService(
     // One turn of the loop, so that the last log line leaves.
     setTimeout(() => process.exit(code), 10);
   };
-  const running = start({ config: parsed.config, reload, written: () => written, log, exit });
-  const stop = () => {
-    notifySystemd("STOPPING");
-    running.stop();
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
-  process.on("SIGHUP", () => {
-    notifySystemd("RELOADING");
-    running.reload();
-    notifySystemd("READY");
-  });
+  const running = start({ config: parsed.config, reload, written: () => written, log, exit, notices });
+  process.on("SIGTERM", () => running.stop());
+  process.on("SIGINT", () => running.stop());
+  process.on("SIGHUP", () => running.reload());
   process.on("SIGABRT", () => process.exit(134));
-  notifySystemd("READY");
 }
 
 /** The configuration at a reload; where it cannot be used, the first reason, with all of them logged. */

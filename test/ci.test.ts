@@ -1,9 +1,8 @@
 /**
  * What .ci/run says in the end of a step that failed: of a long output only the last lines may be kept. And
- * the systemd unit in README.md, which systemd itself judges where it is installed.
  */
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../src/demo/run.ts";
@@ -98,24 +97,3 @@ test("when nothing fails, the last line is all there is", async () => {
   expect(code).toBe(0);
   expect(end).toMatch(/^== good\n {3}ok, \d+ s\n1 passed, 0 failed$/);
 });
-
-test.skipIf(Bun.which("systemd-analyze") === null)(
-  "each line of the unit in README.md is known to systemd",
-  async () => {
-    const readme = readFileSync(join(import.meta.dir, "../README.md"), "utf8");
-    const unit = /```ini\n(.*?)```/s.exec(readme)![1]!;
-    const verify = async (text: string) => {
-      const directory = mkdtempSync(join(tmpdir(), "agent-unit-"));
-      try {
-        const file = join(directory, "agent.service");
-        writeFileSync(file, text.replace("/usr/local/bin/agent run", "/bin/true run"));
-        return await run("systemd-analyze", ["verify", file], directory);
-      } finally {
-        rmSync(directory, { recursive: true, force: true });
-      }
-    };
-    expect(unit).toContain("ExecStart=/usr/local/bin/agent run /etc/agent.yml\n");
-    expect(await verify(unit)).toMatchObject({ code: 0, output: "" });
-    expect((await verify(unit.replace("KillMode", "KilMode"))).output).toContain("Unknown key");
-  },
-);

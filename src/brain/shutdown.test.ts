@@ -10,6 +10,7 @@ import {
   IMMEDIATE_MS,
   LEFTOVERS_AFTER_RELEASE_MS,
   LEFTOVERS_MS,
+  longestStopMs,
   shutdownStep,
   wantsCheckpoint,
 } from "./shutdown.ts";
@@ -210,4 +211,13 @@ test("a stop is prepared by checkpoints until one is short, or is not half as lo
   expect(made([4700, 290])).toBe(2);
   expect(made([4700, 3000])).toBe(2);
   expect(made([4700, 2300, 1200])).toBe(3);
+});
+
+test("the service manager waits longer than all steps of a stop together", () => {
+  const longest = (pgCtlTimeoutS: number, primaryStopTimeoutS: number) =>
+    longestStopMs({ ...DYNAMIC, primaryStopTimeoutS, postgresql: { ...DYNAMIC.postgresql, pgCtlTimeoutS } });
+  // CHECKPOINTs of 60, 30, 15 ... s, before_stop, and three steps of the shutdown.
+  expect(longest(60, 0)).toBeGreaterThan((60 * 2 + 60 * 4) * 1000 + LEFTOVERS_AFTER_RELEASE_MS);
+  expect(longest(60, 600)).toBe(longest(60, 0) + 540_000);
+  expect(longest(600, 0)).toBeGreaterThan(longest(60, 600));
 });

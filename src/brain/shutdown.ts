@@ -116,3 +116,20 @@ export function shutdownStep(
     ? { how: "immediate", why: after(ENDING_MS), early: true }
     : null;
 }
+
+/** Far more than it takes: a majority is waited for no longer than 3 s. */
+const HAND_OVER_S = 30;
+
+/**
+ * The most that all steps of a stop take together, for the service manager, which ends an agent that takes
+ * longer: CHECKPOINTs, each at most half as long as the one before (two `pg_ctl_timeout`), before_stop, the
+ * wait for the shutdown checkpoint, that checkpoint, and what is left after it (one each); and the hand-over.
+ */
+export function longestStopMs(
+  { primaryStopTimeoutS, postgresql: { pgCtlTimeoutS } }: {
+    readonly primaryStopTimeoutS: number;
+    readonly postgresql: { readonly pgCtlTimeoutS: number };
+  },
+): number {
+  return (5 * pgCtlTimeoutS + Math.max(pgCtlTimeoutS, primaryStopTimeoutS) + HAND_OVER_S) * 1000;
+}

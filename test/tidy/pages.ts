@@ -4,6 +4,7 @@ import { IDLE, RULES } from "../../src/brain/keep/rules.ts";
 import { DESCRIPTIONS, programCommands } from "../../cli/commands.ts";
 import { MAN_PAGES, manPage } from "../../cli/manual/man_page.ts";
 import { readManual } from "../../cli/manual/manual.ts";
+import { UNIT_DEFAULTS, unitName, unitText } from "../../cli/systemd/unit.ts";
 import { KEY_TABLES } from "./key_tables.ts";
 
 export interface Page {
@@ -70,5 +71,9 @@ const manual = await readManual(programCommands(), DESCRIPTIONS);
 export const PAGES: readonly Page[] = [
   { path: "docs/decisions.md", text: decisions },
   { path: "docs/configuration.md", text: configuration },
+  ...Object.values(UNIT_DEFAULTS).map((unit) => ({
+    path: `docs/systemd/${unitName(unit.witness)}`,
+    text: () => unitText(unit),
+  })),
   ...MAN_PAGES.map((name) => ({ path: `docs/man/${name}.1`, text: () => manPage(manual, name) })),
 ];

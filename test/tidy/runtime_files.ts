@@ -20,6 +20,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "cli/replay.ts",
   "cli/run.ts",
   "cli/service.ts",
+  "cli/systemd/install_service.ts",
   "cli/validate_host.ts",
   "raft/bench/child.ts",
   "raft/bench/cluster.ts",

@@ -7,10 +7,12 @@ import type { ApiPort } from "../../api/port.ts";
 import { ApiThread } from "../../api/thread/api_thread.ts";
 import type { ReloadPlan } from "../../config/reload.ts";
 import { operatorNeeded } from "../../brain/cluster/operator_needed.ts";
+import { longestStopMs } from "../../brain/shutdown.ts";
 import type { DecisionPair } from "../../brain/replay.ts";
 import { DcsStateMachine } from "../../dcs/state_machine.ts";
 import { SystemClock, wallClockMs } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
+import type { ServiceNotices } from "../../lib/sd_notify.ts";
 import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { LogCounts } from "../../model/measures.ts";
@@ -39,6 +41,8 @@ export interface NodeOptions {
   readonly written: () => WrittenConfig;
   readonly log: Log & { readonly counts: () => LogCounts };
   readonly exit: (code: number) => void;
+  /** The service manager. */
+  readonly notices: ServiceNotices;
 }
 
 /** The parts of the node that stands on the ground: a member, or a witness. */
@@ -150,7 +154,7 @@ export class Ground {
   }
 
   run(parts: NodeParts): RunningAgent {
-    const { log, exit } = this.#options;
+    const { log, exit, notices } = this.#options;
     const { raft, clock } = this;
     const reload = inTurn(() => this.#reload(parts));
     this.#api = new ApiThread(parts.api(reload), this.#config, { clock, log });
@@ -160,6 +164,7 @@ export class Ground {
     const stop = (code: number) => {
       if (stopping) return;
       stopping = true;
+      notices.stopping(clock.now(), longestStopMs(parts.voter.dynamic));
       parts.stop(() => {
         raft.stop();
         this.#closeRaft(() => exit(code));
@@ -176,6 +181,7 @@ export class Ground {
       stop(EXIT_REMOVED);
     });
     this.certificates.start(clock);
+    parts.voter.onLooked((nowMs) => notices.looked(nowMs));
     parts.start();
     raft.start();
     return {
@@ -188,10 +194,16 @@ export class Ground {
   }
 
   async #reload(parts: NodeParts): Promise<void> {
-    const read = this.#options.reload();
-    const refused = typeof read === "string" ? read : await this.#apply(read, parts);
-    const at = () => new Date(this.wallMs()).toISOString();
-    this.#reloadRefused = refused === null ? null : reloadRefused(at(), refused);
+    const { notices, reload } = this.#options;
+    notices.reloading();
+    try {
+      const read = reload();
+      const refused = typeof read === "string" ? read : await this.#apply(read, parts);
+      const at = () => new Date(this.wallMs()).toISOString();
+      this.#reloadRefused = refused === null ? null : reloadRefused(at(), refused);
+    } finally {
+      notices.reloaded();
+    }
   }
 
   /** What stayed as it was, and why; null: nothing. */

@@ -94,6 +94,7 @@ export class Voter {
   /** Undefined: the configuration is to be applied in any case. */
   #configRevision: number | null | undefined = undefined;
   #lastState: DcsState | null = null;
+  #looked: ((nowMs: number) => void) | null = null;
 
   constructor(options: VoterOptions, duties: VoterDuties) {
     this.#options = options;
@@ -161,6 +162,11 @@ export class Voter {
 
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** `looked`: told after each look that went through, at least twice a second. */
+  onLooked(looked: (nowMs: number) => void): void {
+    this.#looked = looked;
   }
 
   wake(): void {
@@ -316,6 +322,7 @@ export class Voter {
     const endMs = this.#options.clock.now();
     this.loop.looked(endMs - nowMs, endMs);
     if (this.#ended) return;
+    this.#looked?.(endMs);
     // The look itself has changed something already.
     const again = this.#wokenMeanwhile ? nowMs + LOOK_AGAIN_MS : Infinity;
     this.#timer.at(Math.max(Math.min(next, again), nowMs + 1));

@@ -1,0 +1,96 @@
+/** `agent install-service`: what it does with what it finds on a host. */
+import { expect, test } from "bun:test";
+import { type Host, type InstallPlan, installPlan, type Wish } from "./install_plan.ts";
+import { installServiceCommand } from "./install_service.ts";
+import { UNIT_DEFAULTS, unitText } from "./unit.ts";
+
+const WISH: Wish = { ...UNIT_DEFAULTS.member, force: false, dryRun: false };
+const HOST: Host = {
+  isRoot: true,
+  systemdRuns: true,
+  userExists: true,
+  configExists: true,
+  present: { kind: "nothing" },
+  packaged: null,
+};
+const TEXT = unitText(WISH);
+const PATH = "/etc/systemd/system/agent.service";
+const plan = (host: Partial<Host>, wish: Partial<Wish> = {}) =>
+  installPlan({ ...WISH, ...wish }, { ...HOST, ...host });
+const said = ({ lines }: InstallPlan) => lines.join("\n");
+
+test("a new unit is written", () => {
+  expect(plan({})).toEqual({ kind: "write", path: PATH, text: TEXT, keepPresent: false, lines: [] });
+  expect(plan({}, { ...UNIT_DEFAULTS.witness })).toMatchObject({
+    kind: "write",
+    path: "/etc/systemd/system/agent-witness.service",
+  });
+});
+
+test("a unit that is there already is left alone", () => {
+  expect(plan({ present: { kind: "file", text: TEXT } }).kind).toBe("done-already");
+});
+
+test("a unit that somebody has changed is shown, not overwritten, but by --force, which keeps it", () => {
+  const changed = {
+    present: { kind: "file", text: TEXT.replace("WatchdogSec=30", "WatchdogSec=60") },
+  } as const;
+  const refused = plan(changed);
+  expect(refused).toMatchObject({ kind: "refused", code: 1 });
+  expect(said(refused)).toContain("-WatchdogSec=60\n+WatchdogSec=30\n");
+  expect(said(refused)).toContain("systemctl edit");
+  expect(plan(changed, { force: true })).toMatchObject({ kind: "write", keepPresent: true, text: TEXT });
+});
+
+test("a link is left alone, also with --force", () => {
+  const masked = plan({ present: { kind: "link", to: "/dev/null" } }, { force: true });
+  expect(masked.kind).toBe("refused");
+  expect(said(masked)).toContain("systemctl unmask agent.service");
+  expect(said(plan({ present: { kind: "link", to: "/srv/agent.service" } }))).toContain("/srv/agent.service");
+});
+
+test("the package's unit will do where it is the same, and is overridden where it is not", () => {
+  const packaged = { path: "/usr/lib/systemd/system/agent.service", text: TEXT };
+  expect(plan({ packaged }).kind).toBe("done-already");
+  const other = plan({ packaged }, { user: "pg" });
+  expect(other.kind).toBe("write");
+  expect(said(other)).toContain("takes the place of the package's");
+});
+
+test("where it cannot be done, it says what to do", () => {
+  expect(said(plan({ systemdRuns: false }))).toContain("agent install-service --print");
+  expect(said(plan({ isRoot: false }))).toContain("sudo");
+  expect(said(plan({ userExists: false }))).toContain("--user");
+  expect(said(plan({ userExists: false }, UNIT_DEFAULTS.witness))).toContain("useradd --system");
+  expect(said(plan({ configExists: false }))).toContain("/etc/agent.yml does not exist yet");
+  expect(plan({}, { user: "root" })).toMatchObject({ kind: "refused", code: 2 });
+});
+
+test("--dry-run needs neither root nor systemd", () => {
+  expect(plan({ isRoot: false, systemdRuns: false }, { dryRun: true }).kind).toBe("write");
+});
+
+test("--print gives the unit for these options, and nothing else", () => {
+  const out: string[] = [];
+  const err: string[] = [];
+  const command = (user: string, program = ["/opt/agent"]) =>
+    installServiceCommand({
+      config: "/etc/x.yml",
+      user,
+      witness: false,
+      print: true,
+      dryRun: false,
+      force: false,
+      program,
+      write: (line) => out.push(line),
+      writeError: (line) => err.push(line),
+    });
+  expect(command("pg")).toBe(0);
+  expect(`${out.join("\n")}\n`).toBe(
+    unitText({ witness: false, program: "/opt/agent", config: "/etc/x.yml", user: "pg" }),
+  );
+  expect(command("not a user")).toBe(2);
+  expect(command("pg", ["bun", "cli/main.ts"])).toBe(1);
+  expect(out).toHaveLength(1);
+  expect(err).toHaveLength(2);
+});

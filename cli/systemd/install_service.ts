@@ -1,0 +1,142 @@
+/**
+ * `agent install-service`: writes the unit of this program for systemd. Starts and enables nothing, and
+ * replaces no unit without being told to.
+ */
+import { spawnSync } from "node:child_process";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
+import { resolve } from "node:path";
+import { ADMIN_DIRECTORY, type Host, type InstallPlan, installPlan, type Present } from "./install_plan.ts";
+import { optionsProblem, UNIT_DEFAULTS, unitName, type UnitOptions, unitText } from "./unit.ts";
+
+export interface InstallServiceOptions {
+  readonly config: string | null;
+  readonly user: string | null;
+  readonly witness: boolean;
+  /** Only shows the unit. */
+  readonly print: boolean;
+  readonly dryRun: boolean;
+  readonly force: boolean;
+  /** Command line that starts this program. */
+  readonly program: readonly string[];
+  readonly write: (line: string) => void;
+  readonly writeError: (line: string) => void;
+}
+
+const PACKAGE_DIRECTORIES = [
+  "/usr/local/lib/systemd/system",
+  "/usr/lib/systemd/system",
+  "/lib/systemd/system",
+];
+
+/** Returns the exit code. */
+export function installServiceCommand(options: InstallServiceOptions): number {
+  const { witness, program, print, dryRun, force, write, writeError } = options;
+  if (program.length > 1) {
+    writeError(
+      "Error: a service runs the compiled program, and this one runs from its source: npm run compile",
+    );
+    return 1;
+  }
+  const defaults = UNIT_DEFAULTS[witness ? "witness" : "member"];
+  const unit: UnitOptions = {
+    witness,
+    program: program[0]!,
+    config: options.config === null ? defaults.config : resolve(options.config),
+    user: options.user ?? defaults.user,
+  };
+  if (print) {
+    const problem = optionsProblem(unit);
+    if (problem === null) write(unitText(unit).trimEnd());
+    else writeError(`Error: ${problem}`);
+    return problem === null ? 0 : 2;
+  }
+  const plan = installPlan({ ...unit, dryRun, force }, lookAround(unit));
+  const say = plan.kind === "refused" ? writeError : write;
+  if (plan.kind === "write") {
+    if (dryRun) {
+      write(
+        `Would write ${plan.path}${
+          plan.keepPresent ? `, and keep the present one as ${plan.path}.old` : ""
+        }:`,
+      );
+    } else return install(plan, unit, options);
+    write("");
+    write(plan.text);
+  }
+  plan.lines.forEach(say);
+  return plan.kind === "refused" ? plan.code : 0;
+}
+
+function lookAround({ witness, config, user }: UnitOptions): Host {
+  const name = unitName(witness);
+  const packaged = PACKAGE_DIRECTORIES.map((directory) => `${directory}/${name}`).find(existsSync);
+  return {
+    isRoot: process.getuid?.() === 0,
+    systemdRuns: existsSync("/run/systemd/system"),
+    // By the name service, as systemd will: users need not be in /etc/passwd.
+    userExists: spawnSync("id", ["-u", "--", user], { stdio: "ignore" }).status === 0,
+    configExists: existsSync(config),
+    present: presentAt(`${ADMIN_DIRECTORY}/${name}`),
+    packaged: packaged === undefined ? null : { path: packaged, text: readFileSync(packaged, "utf8") },
+  };
+}
+
+function presentAt(path: string): Present {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return { kind: "nothing" };
+  if (found.isSymbolicLink()) return { kind: "link", to: readlinkSync(path) };
+  return { kind: "file", text: readFileSync(path, "utf8") };
+}
+
+function install(
+  { path, text, keepPresent, lines }: Extract<InstallPlan, { kind: "write" }>,
+  { config, witness }: UnitOptions,
+  { write, writeError }: InstallServiceOptions,
+): number {
+  try {
+    if (keepPresent) {
+      renameSync(path, `${path}.old`);
+      write(`Kept: ${path}.old, the unit that was there.`);
+    }
+    writeWhole(path, text);
+  } catch (error) {
+    writeError(`Error: cannot write ${path}: ${error instanceof Error ? error.message : error}`);
+    return 1;
+  }
+  write(`Written: ${path}. Nothing was started.`);
+  lines.forEach(write);
+  const reloaded = spawnSync("systemctl", ["daemon-reload"], { encoding: "utf8" });
+  if (reloaded.status !== 0) {
+    writeError(`Error: systemctl daemon-reload: ${reloaded.error?.message ?? reloaded.stderr.trim()}`);
+    return 1;
+  }
+  write(
+    `Next: agent validate-config ${witness ? "--witness " : ""}${config} && systemctl enable --now ${
+      unitName(witness)
+    }`,
+  );
+  return 0;
+}
+
+/** systemd sees the old file or the whole new one. */
+function writeWhole(path: string, text: string): void {
+  const fresh = `${path}.new`;
+  const fd = openSync(fresh, "w", 0o644);
+  try {
+    writeSync(fd, text);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(fresh, path);
+}
