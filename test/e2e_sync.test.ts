@@ -10,6 +10,8 @@ import { nowMs } from "../src/demo/now.ts";
 import { signal } from "../src/demo/processes.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { findPrograms } from "../src/postgres/programs.ts";
+import { lostWhileHeld, strictWhileHeld } from "./bench/first_commits.ts";
+import { Sessions } from "./bench/first_commits_sessions.ts";
 import { type Fixture, START_MS, startHealthy, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
 /** How many standbys had the very first commit of a client when it was acknowledged. */
@@ -273,5 +275,25 @@ story(
     await waitFor("the end in the log", START_MS, () => said(ends) > before[1]);
     expect([said(begins) - before[0], said(ends) - before[1]]).toEqual([1, 1]);
     await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode_strict=false", "--force");
+  },
+);
+
+// The last story: it loses, on purpose, what no other story could find again.
+story(
+  "strict: a new primary that no standby can follow acknowledges nothing; with the mode off it is lost",
+  async (fixture) => {
+    const { cluster } = fixture;
+    await fixture.healed();
+    const setKeys = ["-s", "synchronous_mode=on", "-s", "synchronous_mode_strict=true"];
+    await cluster.ctl("edit-config", "-q", ...setKeys, "--force");
+    await standbys(fixture, await fixture.healed(), 1, 0);
+    const sessions = await Sessions.begin(cluster);
+    try {
+      const strict = await strictWhileHeld(cluster, sessions);
+      expect([strict.early, strict.lost]).toEqual([[], []]);
+      expect((await lostWhileHeld(cluster, sessions)).lost).not.toEqual([]);
+    } finally {
+      sessions.stop();
+    }
   },
 );

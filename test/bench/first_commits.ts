@@ -2,104 +2,66 @@
  * The first commits of a new primary: sessions that were parked on it while it was a standby, and new ones,
  * write from the first moment on. A second later its host dies, and the standby that is left is asked for
  * everything that was ever acknowledged: nobody else could have acknowledged it.
+ *
+ * Two more failovers show that this can fail. In both the standby that is left may not log in to the new
+ * primary. In strict mode nothing is acknowledged then, and with synchronous_mode off all of it is lost.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { join } from "node:path";
 import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
 import { nowMs } from "../../src/demo/now.ts";
 import { sleep, waitFor } from "../../src/demo/wait_for.ts";
-import { FIRST_COMMITS_TABLE, type FirstCommitsSettings } from "./first_commits_process.ts";
+import { FIRST_COMMITS_TABLE } from "./first_commits_process.ts";
+import { type Ack, PARKED, Sessions } from "./first_commits_sessions.ts";
 import { atLeast, atMost, eachAtMost, type Measurement, measurement } from "./measurement.ts";
 
 /** In strict mode no commit is acknowledged by the primary alone. */
 export const FIRST_COMMITS_DCS = { ttl: 2, synchronous_mode: "on", synchronous_mode_strict: true };
 
-const PARKED = 10;
-const COMING = 3;
 const WINDOW_MS = 1000;
 const DEADLINE_MS = 60_000;
 
-interface Ack {
-  readonly id: number;
-  readonly member: string;
-  readonly kind: string;
-  readonly atMs: number;
-}
-
-class Sessions {
-  readonly acks: Ack[] = [];
-  readonly #child: ChildProcess;
-  readonly #atExit = () => this.stop();
-  #rest = "";
-
-  constructor(settings: FirstCommitsSettings) {
-    process.on("exit", this.#atExit);
-    const program = join(import.meta.dir, "first_commits_process.ts");
-    this.#child = spawn(process.execPath, [program], { stdio: ["pipe", "pipe", "inherit"] });
-    this.#child.on("error", (error) => {
-      throw new Error(`the sessions did not start: ${error.message}`);
-    });
-    this.#child.stdin!.write(`${JSON.stringify(settings)}\n`);
-    this.#child.stdout!.on("data", (chunk: Buffer) => this.#take(chunk.toString("latin1")));
-  }
-
-  #take(text: string): void {
-    const lines = (this.#rest + text).split("\n");
-    this.#rest = lines.pop()!;
-    for (const line of lines) {
-      const [id, member, kind, atMs] = line.split(" ") as [string, string, string, string];
-      this.acks.push({ id: Number(id), member, kind, atMs: Number(atMs) });
-    }
-  }
-
-  stop(): void {
-    process.off("exit", this.#atExit);
-    this.#child.kill("SIGKILL");
-  }
-}
-
-/** `reps` failovers, each of them followed by the death of the new primary's host. */
+/** `reps` failovers, each of them followed by the death of the new primary's host; and the two that are held. */
 export async function measureFirstCommits(
   cluster: Cluster,
   reps: number,
   say: (text: string) => void,
 ): Promise<Measurement[]> {
-  const primary = await cluster.waitHealthy();
-  await cluster.query(primary, `CREATE TABLE ${FIRST_COMMITS_TABLE} (id bigint PRIMARY KEY)`);
-  const targets = cluster.hosts.map(({ name, addresses: { address: host, postgresPort: port } }) => ({
-    name,
-    host,
-    port,
-  }));
-  const password = cluster.secrets.superuser;
-  const sessions = new Sessions({ targets, password, parked: PARKED, coming: COMING });
-  const found: Failover[] = [];
-  const failures: string[] = [];
+  const sessions = await Sessions.begin(cluster);
   try {
+    const found: Failover[] = [];
+    const failures: string[] = [];
     for (let rep = 1; rep <= reps; rep++) {
-      try {
+      const title = `first commits, ${rep} of ${reps}`;
+      await failing(failures, title, cluster, say, async () => {
         const one = await failover(cluster, sessions);
         found.push(one);
-        const { first, lost, outageMs } = one;
-        const parked = first.filter(({ kind }) => kind === "parked").length;
-        say(
-          `first commits, ${rep} of ${reps}: ${parked} of parked sessions and ${
-            first.length - parked
-          } of new ` +
-            `ones, ${lost.length} lost, first one after ${(outageMs / 1000).toFixed(2)} s`,
-        );
-        if (lost.length > 0) say(`lost: ${describe(lost)}\n${cluster.logs(60)}`);
-      } catch (error) {
-        failures.push((error as Error).message);
-        say(`first commits, ${rep} of ${reps}: FAILED, ${(error as Error).message}\n${cluster.logs()}`);
-      }
+        say(`${title}: ${describe(one)}`);
+        if (one.lost.length > 0) say(`lost: ${list(one.lost)}\n${cluster.logs(60)}`);
+      });
     }
+    return [...measured(found, failures), ...await measureHeld(cluster, sessions, say)];
   } finally {
     sessions.stop();
   }
-  const count = (kind: string) =>
-    found.flatMap(({ first }) => first).filter((ack) => ack.kind === kind).length;
+}
+
+async function failing(
+  failures: string[],
+  title: string,
+  cluster: Cluster,
+  say: (text: string) => void,
+  action: () => Promise<void>,
+): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    failures.push((error as Error).message);
+    say(`${title}: FAILED, ${(error as Error).message}\n${cluster.logs()}`);
+  }
+}
+
+function measured(found: readonly Failover[], failures: readonly string[]): Measurement[] {
+  const count = (kind: string) => found.reduce((sum, one) => sum + countOf(one, kind), 0);
   return [
     measurement(
       "first commits: acknowledged",
@@ -125,7 +87,42 @@ export async function measureFirstCommits(
   ];
 }
 
-interface Failover {
+async function measureHeld(
+  cluster: Cluster,
+  sessions: Sessions,
+  say: (text: string) => void,
+): Promise<Measurement[]> {
+  const [early, lost, failures]: [number[], number[], string[]] = [[], [], []];
+  await failing(failures, "first commits, held", cluster, say, async () => {
+    const one = await strictWhileHeld(cluster, sessions);
+    early.push(one.early.length + one.lost.length);
+    say(
+      `first commits, strict and held: ${one.early.length} while nobody could follow; then ${describe(one)}`,
+    );
+  });
+  await failing(failures, "first commits, held", cluster, say, async () => {
+    const one = await lostWhileHeld(cluster, sessions);
+    lost.push(one.lost.length);
+    say(`first commits, synchronous_mode off and held: ${describe(one)}`);
+  });
+  return [
+    measurement(
+      "first commits: acknowledged with no standby to follow, strict",
+      "",
+      eachAtMost(0, ""),
+      early,
+    ),
+    measurement(
+      "first commits: the same with synchronous_mode off, lost",
+      "",
+      atLeast(1, ""),
+      lost,
+      failures,
+    ),
+  ];
+}
+
+export interface Failover {
   /** Acknowledged within a second from the first one on. */
   readonly first: readonly Ack[];
   /** Whatever was acknowledged since the beginning, and is not on the only standby. */
@@ -134,14 +131,68 @@ interface Failover {
 }
 
 async function failover(cluster: Cluster, sessions: Sessions): Promise<Failover> {
-  for (const host of cluster.hosts) if (host.agentPid() === null) host.start();
-  const old = await cluster.waitHealthy(DEADLINE_MS);
-  const standbys = cluster.others(old);
-  await Promise.all(standbys.map((host) => sessionsAre(cluster, host)));
+  const old = await parkedEverywhere(cluster);
+  const since = sessions.acks.length;
   const beginMs = nowMs();
   await old.powerOff();
-  const others = standbys.map(({ name }) => name);
+  return await endOfSuccessor(cluster, sessions, old, since, beginMs);
+}
+
+/** In strict mode a new primary that no standby can follow acknowledges nothing, and then what has arrived. */
+export async function strictWhileHeld(
+  cluster: Cluster,
+  sessions: Sessions,
+): Promise<Failover & { readonly early: readonly Ack[] }> {
+  const old = await parkedEverywhere(cluster);
+  await setLogin(cluster, old, false);
   const since = sessions.acks.length;
+  const beginMs = nowMs();
+  await old.powerOff();
+  const others = cluster.others(old);
+  const successor = await waitFor("a successor whose clients wait", DEADLINE_MS, async () => {
+    const waiting = await Promise.all(others.map((host) => waitingOn(cluster, host)));
+    return others.find((_, i) => waiting[i]! >= PARKED);
+  });
+  await sleep(WINDOW_MS);
+  const early = sessions.acks.slice(since).filter(({ member }) => member === successor.name);
+  await setLogin(cluster, successor, true);
+  return { early, ...await endOfSuccessor(cluster, sessions, old, since, beginMs) };
+}
+
+/** With synchronous_mode off all of it is lost: an oracle that does not see that would see nothing. */
+export async function lostWhileHeld(cluster: Cluster, sessions: Sessions): Promise<Failover> {
+  const old = await parkedEverywhere(cluster);
+  await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=off", "--force");
+  const query = "SELECT current_setting('synchronous_standby_names') AS names";
+  await waitFor("an empty setting", DEADLINE_MS, async () => {
+    const [row] = await cluster.query<{ names: string }>(old, query);
+    return row!.names === "";
+  });
+  await setLogin(cluster, old, false);
+  const since = sessions.acks.length;
+  const beginMs = nowMs();
+  await old.powerOff();
+  return await endOfSuccessor(cluster, sessions, old, since, beginMs);
+}
+
+/** All members run, and the sessions are there. Returns the primary. */
+async function parkedEverywhere(cluster: Cluster): Promise<Host> {
+  for (const host of cluster.hosts) if (host.agentPid() === null) host.start();
+  const primary = await cluster.waitHealthy(DEADLINE_MS);
+  await Promise.all(cluster.others(primary).map((host) => sessionsAre(cluster, host)));
+  return primary;
+}
+
+/** Gives the successor of `old` a second from its first acknowledgement on, and ends its host. */
+async function endOfSuccessor(
+  cluster: Cluster,
+  sessions: Sessions,
+  old: Host,
+  since: number,
+  beginMs: number,
+): Promise<Failover> {
+  const standbys = cluster.others(old);
+  const others = standbys.map(({ name }) => name);
   const ofSuccessor = (ack: Ack) => ack.atMs > beginMs && others.includes(ack.member);
   const first = await waitFor(
     "a commit on another member",
@@ -159,6 +210,38 @@ async function failover(cluster: Cluster, sessions: Sessions): Promise<Failover>
     lost: sessions.acks.filter((ack) => !present.has(ack.id) && ack.member !== left.name),
     outageMs: first.atMs - beginMs,
   };
+}
+
+/**
+ * Whether standbys may log in. Those that stream go on; a new primary has no such ones. Not to be waited for
+ * by itself: it is what lets the first acknowledgement come.
+ */
+async function setLogin(cluster: Cluster, primary: Host, may: boolean): Promise<void> {
+  const client = await cluster.connect(primary);
+  try {
+    await client.query("SET synchronous_commit = local");
+    await client.query(`ALTER ROLE replicator ${may ? "LOGIN" : "NOLOGIN"}`);
+  } finally {
+    await client.end();
+  }
+  if (may) return;
+  const query = "SELECT rolcanlogin AS may FROM pg_authid WHERE rolname = 'replicator'";
+  await Promise.all(
+    cluster.others(primary).map((host) =>
+      waitFor(`the end of logins on ${host.name}`, DEADLINE_MS, async () => {
+        const [row] = await cluster.query<{ may: boolean }>(host, query);
+        return !row!.may;
+      })
+    ),
+  );
+}
+
+/** Sessions whose commits wait for a standby. */
+async function waitingOn(cluster: Cluster, host: Host): Promise<number> {
+  const query = "SELECT count(*)::int AS n FROM pg_stat_activity " +
+    "WHERE application_name = 'first commits' AND wait_event = 'SyncRep'";
+  const [row] = await cluster.query<{ n: number }>(host, query);
+  return row!.n;
 }
 
 /** They are parked there: connected, and trying. */
@@ -183,7 +266,14 @@ async function presentOn(cluster: Cluster, host: Host): Promise<Set<number>> {
   return new Set(rows.map(({ id }) => Number(id)));
 }
 
-function describe(lost: readonly Ack[]): string {
+const countOf = ({ first }: Failover, kind: string) => first.filter((ack) => ack.kind === kind).length;
+
+function describe(one: Failover): string {
+  return `${countOf(one, "parked")} of parked sessions and ${countOf(one, "new")} of new ones, ` +
+    `${one.lost.length} lost, first one after ${(one.outageMs / 1000).toFixed(2)} s`;
+}
+
+function list(lost: readonly Ack[]): string {
   const firstMs = Math.min(...lost.map(({ atMs }) => atMs));
   return lost.slice(0, 20).map(({ id, member, kind, atMs }) =>
     `${id} (${kind}, by ${member}, ${(atMs - firstMs).toFixed(0)} ms after the first of them)`
