@@ -51,6 +51,38 @@ story(
   STORY_MS,
 );
 
+story(
+  "settings by which commits wait for no standby are found, whoever has them",
+  () =>
+    withSite(async (site) => {
+      const member = await site.member("node-1");
+      await member.bootstrap();
+      await member.sql("CREATE ROLE app");
+      await member.sql("CREATE ROLE other");
+      await member.sql("CREATE DATABASE sales");
+      await member.sql("ALTER ROLE app SET synchronous_commit = local");
+      await member.sql("ALTER ROLE app IN DATABASE sales SET synchronous_commit = 'no'");
+      await member.sql("ALTER DATABASE sales SET synchronous_commit = off");
+      await member.sql("ALTER ROLE other SET synchronous_commit = remote_write");
+      await member.sql("ALTER ROLE other SET work_mem = '5MB'");
+      member.executor.desire({ configuration: member.dynamic({ synchronous_mode: true }) });
+      const view = await member.until("all are found", ({ sync }) => sync.exempt?.length === 3);
+      expect(view.sync.exempt).toEqual([
+        { role: null, database: "sales", value: "off" },
+        { role: "app", database: null, value: "local" },
+        { role: "app", database: "sales", value: "no" },
+      ]);
+      await member.sql("ALTER SYSTEM SET synchronous_commit = off");
+      member.executor.desire({ configuration: member.dynamic({ synchronous_mode: "quorum" }) });
+      await member.until("one of all sessions is, too", ({ sync }) =>
+        sync.exempt?.[0]?.role === null && sync.exempt[0].database === null);
+      member.executor.desire({ configuration: member.dynamic({}) });
+      await member.until("in asynchronous mode none is looked for", ({ sync }) =>
+        sync.exempt?.length === 0);
+    }),
+  STORY_MS,
+);
+
 story("a parameter that PostgreSQL does not know keeps nobody from starting", () =>
   withSite(async (site) => {
     const parameters = {

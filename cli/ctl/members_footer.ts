@@ -45,6 +45,7 @@ const TROUBLE_TITLES: { readonly [kind: string]: string } = {
   "writes-blocked": "Writes wait",
   "too-few-members": "Synchronous mode",
   "name-clash": "Name clash",
+  "commits-exempt": "Not promised",
 } satisfies { readonly [kind in SyncTroubleKind]: string };
 
 export function troubleCell({ kind, since, detail }: SyncTrouble): string {

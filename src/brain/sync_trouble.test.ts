@@ -4,7 +4,7 @@ import type { PostgresView, SyncView } from "../model/postgres_view.ts";
 import { awaitMissing, NO_SYNC, settingFor } from "../sync/setting.ts";
 import type { NodeView } from "./keep/view.ts";
 import { syncSigns } from "./sync_trouble.ts";
-import { cluster } from "./testing.ts";
+import { cluster, DYNAMIC } from "./testing.ts";
 import { ON, standby, syncPrimary } from "./testing_sync.ts";
 
 const WAITS = "2026-01-31 12:00:00+00";
@@ -17,6 +17,7 @@ const primary = (
 ) => syncPrimary(view, change, server, [standby("b")]);
 
 const MISSING = { setting: awaitMissing(false), flushed: {} };
+const ASYNCHRONOUS = { dynamic: DYNAMIC, dcs: cluster() };
 const MANY = { setting: settingFor(["b", "c"], 2, false) };
 
 test.each<[string, NodeView, key: string, detail: string]>([
@@ -48,19 +49,43 @@ test.each<[string, NodeView, key: string, detail: string]>([
     "a standby streams and acknowledges nothing",
     primary({ waitingSince: WAITS }),
     `transaction ${WAITS}`,
-    "a commit waits for 1 of b, which streams and does not acknowledge. It ends when they acknowledge",
+    "a commit waits for 1 of b; b streams and does not acknowledge it. It ends when they acknowledge",
   ],
   [
-    "a setting that is not the agent's",
+    "only those that are waited for, and stream, are said to stream",
+    primary({ ...MANY, setting: settingFor(["b", "c", "d"], 1, true), waitingSince: WAITS }),
+    `transaction ${WAITS}`,
+    "a commit waits for 1 of b, c, d; b, c stream and do not acknowledge it. ",
+  ],
+  [
+    "strict mode, of whose standby PostgreSQL has not read yet",
+    primary({ ...MISSING, loaded: false, waitingSince: WAITS }),
+    `transaction ${WAITS}`,
+    "a commit waits, and PostgreSQL has not read yet that it is to wait for a standby that may be synchronous. ",
+  ],
+  [
+    "a setting of the user's own in mode off",
+    primary({ setting: NO_SYNC, namesInForce: "x", waitingSince: WAITS }, ASYNCHRONOUS),
+    `transaction ${WAITS}`,
+    "a commit waits by synchronous_standby_names = 'x', which is not the agent's. It ends when that is acknowledged",
+  ],
+  [
+    "nobody is waited for any more, and a commit of before is not let go",
+    primary({ setting: NO_SYNC, namesInForce: "", waitingSince: WAITS }, ASYNCHRONOUS),
+    `transaction ${WAITS}`,
+    "a commit waits for a standby though none is asked for: PostgreSQL's checkpointer",
+  ],
+  [
+    "what was asked for before is not known",
     primary({ setting: NO_SYNC, waitingSince: WAITS }),
     `transaction ${WAITS}`,
-    "a commit waits for a standby that synchronous_standby_names names",
+    "a commit waits for a standby that PostgreSQL's synchronous_standby_names asked for",
   ],
   [
     "clients are not sent here",
     primary({ waitingSince: WAITS }, {}, { wroteUnder: null }),
     "first write",
-    "does not acknowledge, and GET /primary does not send clients here. ",
+    "does not acknowledge it, and GET /primary does not send clients here. ",
   ],
   [
     "nothing waits, and no transaction came through",
@@ -88,6 +113,24 @@ test.each<[string, NodeView]>([
   ["a frozen server", primary({ flushed: {} }, {}, { process: "frozen" })],
   ["one that is not a primary yet", primary({ flushed: {} }, {}, { inRecovery: true })],
 ])("nothing is said: %s", (_, view) => expect(syncSigns(view)).toEqual([]));
+
+test("whose commits wait for nobody is said, a few of many by name", () => {
+  const exempt = ["q", "r", "s", "t", "u", "v"].map((role) => ({ role, database: null, value: "off" }));
+  expect(syncSigns(primary({
+    exempt: [
+      { role: null, database: null, value: "local" },
+      { role: null, database: "sales", value: "off" },
+      { role: "app", database: "sales", value: "off" },
+      ...exempt,
+    ],
+  }))).toMatchObject([{
+    kind: "commits-exempt",
+    detail: expect.stringContaining(
+      "commits of all sessions (local), database sales (off), role app in database sales (off), role q (off), 5 more wait for no standby",
+    ),
+  }]);
+  expect(syncSigns(primary({ exempt }, ASYNCHRONOUS))).toEqual([]);
+});
 
 test("more synchronous standbys are asked for than there are members that may be one", () => {
   const signs = (change: Partial<NodeView>) => syncSigns(primary({}, change));

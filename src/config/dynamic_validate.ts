@@ -17,6 +17,7 @@ import { OTHER_STORES } from "./keys/root.ts";
 import { warnWithoutEffect } from "./keys/row.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import { isJsonObject, isSet } from "../model/merge.ts";
+import { WAITS_FOR_NOBODY } from "../model/sync_setting.ts";
 
 /**
  * The problems of `value` that `present` does not have: a rule that came later must not keep a cluster, whose
@@ -82,7 +83,6 @@ function walLevel(dcs: JsonObject): string | undefined {
 }
 
 /** Values by which a commit waits for no standby, as PostgreSQL reads them. */
-const WAITS_FOR_NOBODY: readonly string[] = ["off", "false", "no", "0", "local"];
 /** Where a parameter of a primary stands. */
 const OF_PRIMARY: readonly string[] = ["parameters", "parameters_primary", "recovery_conf"];
 

@@ -270,6 +270,18 @@ export interface SyncView {
    * a name of that transaction only: it says nothing of how long the wait has lasted.
    */
   readonly waitingSince?: string | null;
+  /** Settings of synchronous_commit by which commits wait for nobody. Absent: not known. */
+  readonly exempt?: readonly ExemptCommits[];
+  /** synchronous_standby_names as the server has answered last. Absent: not known. */
+  readonly namesInForce?: string;
+}
+
+/** Whose commits: of all sessions where neither is named. */
+export interface ExemptCommits {
+  readonly role: string | null;
+  readonly database: string | null;
+  /** Their synchronous_commit. */
+  readonly value: string;
 }
 
 /** A connection that receives WAL from this server. */

@@ -14,3 +14,6 @@ export const NO_SYNC: SyncSetting = { method: "FIRST", count: 0, names: [] };
  * member has this name, which is Patroni's.
  */
 export const MISSING_STANDBY = "__patroni_strict_sync_replica_placeholder__";
+
+/** Values of synchronous_commit by which a commit waits for no standby. */
+export const WAITS_FOR_NOBODY: readonly string[] = ["off", "false", "no", "0", "local"];

@@ -8,6 +8,8 @@ export const SYNC_TROUBLES = [
   "too-few-members",
   /** Somebody else streams under the name of a member, and would acknowledge in its place. */
   "name-clash",
+  /** Somebody's synchronous_commit is off or local: these commits are not promised to survive. */
+  "commits-exempt",
 ] as const;
 export type SyncTroubleKind = typeof SYNC_TROUBLES[number];
 

@@ -84,11 +84,22 @@ const CASES: readonly [string, Partial<PlanView>, unknown][] = [
     setting: any(2, "ab"),
     target: target("a", 1),
   }, logs("ab", 1)],
-  ["on: a third one that comes might take the place of the second one for a moment", {
+  ["on: a third one that comes might take the place of the second one for a moment: both have to vote", {
     record: record("ab", 0),
     setting: settingFor(["a", "b"], 2, false),
     target: target("abc", 3, { quorum: false }),
-  }, logs("", 0)],
+  }, logs("ab", 1)],
+  ["then all are set", {
+    record: record("ab", 1),
+    setting: settingFor(["a", "b"], 2, false),
+    target: target("abc", 3, { quorum: false }),
+  }, sets(settingFor(["a", "b", "c"], 3, false))],
+  ["and logged when they have flushed", {
+    record: record("ab", 1),
+    setting: settingFor(["a", "b", "c"], 3, false),
+    target: target("abc", 3, { quorum: false }),
+    flushed: ["a", "b", "c"],
+  }, logs("abc", 0, ["a", "b", "c"])],
   ["no standby is left: the record says so first", { target: target("", 0) }, logs("", 0)],
   ["then nobody is waited for", { record: record("", 0), target: target("", 0) }, sets(NO_SYNC)],
   [
@@ -202,8 +213,37 @@ test("no step breaks an invariant, and the steps come to an end, whatever is fou
   expect(steps).toBeGreaterThan(100_000);
 }, LIMIT_MS);
 
+test(
+  "while standbys come, in on mode one by one, one of those that have everything may be chosen at each step",
+  () => {
+    for (const { inV, wanted } of situations(7)) {
+      const isGrowth = inV.length > 0 && wanted.length > inV.length &&
+        inV.every((name) => wanted.includes(name));
+      if (!isGrowth) continue;
+      for (const quorum of [true, false]) {
+        for (let k = 1; k <= inV.length; k++) {
+          // In on mode two at once could be half of those that are counted.
+          if (!quorum && (k < inV.length || wanted.length > k + 1)) continue;
+          const setting = settingFor(inV, k, quorum);
+          const before = recordOf("p", "data-p", voters(...inV), inV.length - k);
+          const goal = {
+            quorum,
+            standbys: voters(...wanted),
+            count: quorum ? k : wanted.length,
+            strict: false,
+          };
+          walk(view({ record: before, setting, target: goal }), ({ syncStandby, quorum: votes }) => {
+            expect([inV, wanted, k, syncStandby.length > votes]).toEqual([inV, wanted, k, true]);
+          });
+        }
+      }
+    }
+  },
+  LIMIT_MS,
+);
+
 /** Goes on to the end; the standbys that are wanted flush once nothing else is left to do. */
-function walk(start: PlanView): number {
+function walk(start: PlanView, logged: (record: SyncRecord) => void = () => undefined): number {
   let now = start;
   for (let steps = 0; steps < 8; steps++) {
     const step = nextStep(now);
@@ -219,6 +259,7 @@ function walk(start: PlanView): number {
     } else {
       const ok = covers(step.record, now.setting) && isSound(now.record, step.record, step.flushed);
       if (!ok) throw new Error(`logged too early: ${JSON.stringify([now, step])}`);
+      logged(step.record);
       now = { ...now, record: step.record };
     }
   }

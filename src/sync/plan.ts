@@ -139,27 +139,33 @@ function goalRecord({ self, token }: PlanView, { standbys, count }: NonNullable<
 
 /**
  * A record that covers the setting that is, the one that is to come, and what is between them. First without
- * the standbys that go; then, in quorum mode, with those that come, which makes more of them necessary; at
- * last without any, which leaves the leader alone to be chosen.
+ * the standbys that go; then, in quorum mode, with those that come, which makes more of them necessary; then
+ * with more votes of those that stay; at last without any, which leaves the leader alone to be chosen.
  */
 function bridge(view: PlanView, target: NonNullable<SyncTarget>, goal: SyncSetting): SyncRecord {
   const { record, self, token } = view;
   const settings = onTheWay(view, goal);
-  const fits = (one: SyncRecord) => settings.every((each) => covers(one, each));
   const voters = votersOf(record);
   const common = Object.fromEntries(
     Object.entries(voters).filter(([name, data]) => target.standbys[name] === data),
   );
-  const fewer = recordOf(self, token, common, record.quorum);
+  const all = { ...voters, ...target.standbys };
+  const come = Object.keys(all).length - Object.keys(common).length -
+    Object.keys(voters).filter((name) => !Object.hasOwn(target.standbys, name)).length;
+  const ways: readonly (readonly [Voters, number])[] = [
+    [common, record.quorum],
+    ...(target.quorum ? [[all, Math.max(record.quorum + come, votesFor(all, settings))] as const] : []),
+    [common, Math.max(record.quorum, votesFor(common, settings))],
+  ];
   const isElectable = (one: SyncRecord) => one.quorum < one.syncStandby.length;
-  if (isElectable(fewer) && fits(fewer)) return fewer;
-  if (target.quorum) {
-    const all = { ...voters, ...target.standbys };
-    const come = Object.keys(all).length - Object.keys(common).length -
-      Object.keys(voters).filter((name) => !Object.hasOwn(target.standbys, name)).length;
-    const needed = settings.map(({ names, count }) => new Set([...Object.keys(all), ...names]).size - count);
-    const more = recordOf(self, token, all, Math.max(record.quorum + come, ...needed));
-    if (isElectable(more) && fits(more)) return more;
-  }
-  return recordOf(self, token, {}, 0);
+  const found = ways.map(([one, quorum]) => recordOf(self, token, one, quorum))
+    .find((one) => isElectable(one) && settings.every((each) => covers(one, each)));
+  return found ?? recordOf(self, token, {}, 0);
+}
+
+/** The smallest Q by which a record of these standbys covers all of the settings. */
+function votesFor(voters: Voters, settings: readonly SyncSetting[]): number {
+  return Math.max(
+    ...settings.map(({ names, count }) => new Set([...Object.keys(voters), ...names]).size - count),
+  );
 }

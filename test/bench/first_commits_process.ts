@@ -86,6 +86,8 @@ async function connect({ host, port }: Target, password: string): Promise<pg.Cli
     database: "postgres",
     connectionTimeoutMillis: CONNECT_LIMIT_MS,
     application_name: "first commits",
+    // What a standby refuses would be most of its log.
+    options: "-c log_min_messages=fatal",
   });
   // An idle connection that breaks is found at its next use.
   client.on("error", () => undefined);

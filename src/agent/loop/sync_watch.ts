@@ -13,6 +13,7 @@ const BEGINS_MS: { readonly [kind in SyncTroubleKind]: number } = {
   "too-few-members": 30_000,
   // A connection that has just ended may be seen without its slot.
   "name-clash": 1000,
+  "commits-exempt": 1000,
 };
 /** So long without it before it is over: signs come and go while standbys are exchanged. */
 const ENDS_MS = 3000;

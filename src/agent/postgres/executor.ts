@@ -352,7 +352,7 @@ export class PostgresExecutor implements PostgresPort {
     this.#kept.keep();
     this.#upkeepDueMs = clock.now() + (this.#memory.server === null ? SURVEY_EVERY_MS : UPKEEP_EVERY_MS);
     if (this.#memory.server !== null) {
-      this.#background("room for WAL", this.#upkeep.lookAtRoom());
+      this.#background("upkeep", this.#upkeep.lookAround());
       if (this.#actions.running === null) this.#background("mend", this.#adoption.mend());
       this.#background("resume", this.#upkeep.resumeAfterParameterChange());
     } else if (this.#actions.running === null) {

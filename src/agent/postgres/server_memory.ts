@@ -1,6 +1,6 @@
 /** What the agent knows of one running server. */
 import type { Lsn } from "../../model/lsn.ts";
-import type { PostgresView, Shutdown, SyncView } from "../../model/postgres_view.ts";
+import type { ExemptCommits, PostgresView, Shutdown, SyncView } from "../../model/postgres_view.ts";
 import type { ServerStatus } from "../../postgres/status_query.ts";
 import type { WalEnd } from "../../postgres/wal_end.ts";
 
@@ -27,6 +27,8 @@ export interface ServerMemory {
   commitsWait: boolean;
   /** See SyncView. */
   settledLsn: Lsn | null;
+  /** See SyncView. */
+  exempt: readonly ExemptCommits[];
   /** The epoch under which it has completed a write; null: none yet. */
   wroteUnder: number | null;
 }
@@ -47,6 +49,7 @@ export function newServer(pid: number, floor: WalEnd | null, commitsWait: boolea
     syncLoaded: false,
     othersSync: null,
     settledLsn: null,
+    exempt: [],
     wroteUnder: null,
   };
 }

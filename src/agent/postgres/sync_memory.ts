@@ -85,6 +85,8 @@ export class SyncMemory {
       flushed: server?.flushed ?? {},
       senders: server?.status?.senders ?? [],
       waitingSince: server?.status?.waitingSince ?? null,
+      exempt: server?.exempt ?? [],
+      ...(server?.status?.syncNames === undefined ? {} : { namesInForce: server.status.syncNames }),
     };
   }
 }

@@ -13,6 +13,7 @@ import { parseSetting, PENDING_QUERY, pendingRestart, SETTINGS_QUERY } from "../
 import { signalProcess } from "../../postgres/run_program.ts";
 import { NO_RECOVERY } from "../../postgres/server_conf.ts";
 import { type PostgresContext, standbyRole } from "./context.ts";
+import { lookForExempt } from "./exempt_look.ts";
 import type { PostgresMonitor } from "./monitor.ts";
 import { hasRead, LIMIT_MS, startupHasRead } from "./reload_seen.ts";
 import { sleep, WorkQueue } from "./wait.ts";
@@ -51,6 +52,7 @@ export class PostgresUpkeep {
     context.parts.config.replaceCluster(config.postgresql.section);
     if (pgpass.mend()) context.info(`${pgpass.path} was written with the passwords in force`);
     if (!this.#serverRuns()) return false;
+    void lookForExempt(context);
     const changed = await this.#write((written) =>
       context.info(`Changes in the configuration (${written.join(", ")}): reloading PostgreSQL`)
     );
@@ -92,9 +94,13 @@ export class PostgresUpkeep {
     await this.#write(() => {});
   }
 
-  /** A limit of what slots may hold that has become wrong is written anew. */
-  async lookAtRoom(): Promise<void> {
+  /**
+   * What changes without a word: the room for WAL, by which a limit of what slots may hold is written anew,
+   * and whose commits wait for nobody.
+   */
+  async lookAround(): Promise<void> {
     const context = this.#context;
+    await lookForExempt(context);
     if (!await context.lookAtRoom()) return;
     await this.#write(() =>
       context.info(`replication slots may hold ${context.parts.memory.walBudgetMib} MiB of WAL from now on`)
