@@ -57,7 +57,7 @@ Exit codes: 0 stopped, 1 it cannot go on (the last line says why), 2 the command
 without its section postgresql; raft.data_dir is required (docs/operations.md). Signals as for agent run.`,
   "validate-config":
     `Reads FILE as agent run does, and compares it with this host: programs, directories, certificates, ports.
-One line for each problem, file:line: error: key: what was expected, and what was found. Changes nothing.
+One line for each problem, file:line:column: error: key: what was expected, and what was found. Changes nothing.
 Exit codes: 0 no error (warnings are allowed), 1 an error, 2 the command line is wrong.`,
   "generate-config":
     `Asks a running PostgreSQL, and writes the file of the member that is to take it over, with what differs from the

@@ -10,7 +10,7 @@ import { type ServiceNotices, SystemdNotices } from "../src/lib/sd_notify.ts";
 import { logOptions } from "../src/agent/compose/log_options.ts";
 import type { RunningAgent } from "../src/agent/compose/running.ts";
 import type { LocalConfig } from "../src/model/config.ts";
-import { Issues, type LocatedIssue } from "../src/config/issues.ts";
+import { Issues, type LocatedIssue, placeOf } from "../src/config/issues.ts";
 import type { ParsedConfig } from "../src/config/parse.ts";
 import { type WrittenConfig, writtenConfig } from "../src/config/written.ts";
 import { captureEnvironment, loadConfig } from "./config_source.ts";
@@ -44,7 +44,7 @@ export function runService(
   const parsed = loadConfig({ path: file, environment, witness });
   const errors = parsed.issues.filter((issue) => issue.severity === "error");
   const where = (issue: LocatedIssue) =>
-    `${issue.file ?? file ?? "environment"}${issue.line === null ? "" : `:${issue.line}`}: ${issue.path}${
+    `${placeOf({ ...issue, file: issue.file ?? file ?? "environment" })}: ${issue.path}${
       issue.path === "" ? "" : ": "
     }${issue.message}`;
   if (parsed.missingRaft !== null) {

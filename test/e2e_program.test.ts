@@ -82,10 +82,10 @@ test("a consensus log that cannot be written ends the start; it and what else ca
     host.start();
     expect(await host.exitCode(START_MS)).toBe(1);
     expect(host.log()).toMatch(
-      /agent\.yml:\d+: raft\.data_dir: \/proc\/nowhere\/raft does not exist and cannot be made/,
+      /agent\.yml:\d+:\d+: raft\.data_dir: \/proc\/nowhere\/raft does not exist and cannot be made/,
     );
-    expect(host.log()).toMatch(/agent\.yml:\d+: postgresql\.data_dir: \/etc\/passwd is not a directory/);
-    expect(host.log()).toMatch(/agent\.yml:\d+: postgresql\.pgpass: \/etc\/passwd is not a directory/);
+    expect(host.log()).toMatch(/agent\.yml:\d+:\d+: postgresql\.data_dir: \/etc\/passwd is not a directory/);
+    expect(host.log()).toMatch(/agent\.yml:\d+:\d+: postgresql\.pgpass: \/etc\/passwd is not a directory/);
   }).finally(() => cluster.destroy());
 });
 

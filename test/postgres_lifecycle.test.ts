@@ -55,6 +55,13 @@ async function queryShowsOwnText({ port, config }: TestMember): Promise<void> {
     ]);
     const [row] = JSON.parse((await query("--format", "json")).out.replace("Password: ", ""));
     expect(row).toMatchObject({ day: "2026-11-28", yes: true, none: null, text: "two\nlines", small: 7 });
+    const run = (sql: string) =>
+      cluster.ctl(["query", "-U", username!, "--password", "-c", sql], [password!]);
+    expect(await run("SET timezone = UTC")).toEqual({ code: 0, out: "Password:", err: "" });
+    const refused = await run("SELECT FROM nowhere");
+    expect(refused.code).toBe(1);
+    expect(refused.out).toEndWith("\tERROR, SQLSTATE: 42P01");
+    expect(refused.err).toBe('Error: relation "nowhere" does not exist');
   } finally {
     await cluster.stop();
   }

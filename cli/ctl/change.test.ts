@@ -167,6 +167,8 @@ test("restart --pending takes only members that need it, --any only one", async 
   cluster.port.changeMember("node3", { pendingRestart: { port: { old_value: "1", new_value: "2" } } });
   const pending = await cluster.ctl(["restart", "--pending", "--force"]);
   expect(said(pending.out).at(-1)).toBe("Success: restart on member node3");
+  const none = await cluster.ctl(["restart", "demo", "node2", "--pending", "--force"]);
+  expect([none.code, said(none.out).at(-1)]).toEqual([0, "No restart is pending on these members"]);
   expect(cluster.port.calls).toHaveLength(1);
   await cluster.ctl(["restart", "--any", "--force"]);
   expect(cluster.port.calls).toHaveLength(2);

@@ -11,6 +11,7 @@ export function setValue(config: JsonObject, pair: string): JsonObject {
   const at = pair.indexOf("=");
   if (at < 0) throw new CtlError(`Invalid parameter setting ${pair}`);
   const path = pair.slice(0, at).trim().split(".");
+  if (path.includes("")) throw new CtlError(`Invalid parameter setting ${pair}: a name is missing before =`);
   const parameters = path[0] === "postgresql" && path[1] === "parameters" && path.length > 2;
   const keys = parameters ? ["postgresql", "parameters", path.slice(2).join(".")] : path;
   return withValue(config, keys, parseYamlValue(pair.slice(at + 1), pair));

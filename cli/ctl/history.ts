@@ -23,7 +23,7 @@ export const history: Command = {
   async run(context) {
     const { cluster } = context;
     const name = onlyClusterName(context);
-    return await orLocalRecords(context, async () => {
+    return await orLocalRecords(context, name, async () => {
       await cluster.look(name);
       const lines = okJson(await cluster.get("/history"), HISTORY);
       const reply = await cluster.get("/agent/losses");

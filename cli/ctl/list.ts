@@ -46,7 +46,7 @@ export async function showMembers(context: Context, format: Format): Promise<num
     for (const name of names) {
       code = Math.max(
         code,
-        await orLocalRecords({ io, cluster }, async () => {
+        await orLocalRecords({ io, cluster }, name, async () => {
           const found = await cluster.look(name, { showsAge: isForPeople(format) });
           printMembers(io, found, { format, extended, columns, quorum: true });
         }, ({ state, origin }) => {

@@ -91,4 +91,15 @@ test("as many events are shown as there is room for, each on one line, the lates
   expect(lines.length).toBeLessThanOrEqual(30);
   expect(shown.at(-1)).toStartWith(" #50 ");
   expect([...shown[0]!].length).toBe(120);
+
+  const kinds = ["config-changed", "ttl-changed"] as const;
+  const pairs = events.map((one, index) => ({ ...one, text: "short", kind: kinds[index % 2]! }));
+  cluster.port.changeDcs({ events: pairs });
+  for (const rows of [30, 31, 32]) {
+    const { written } = await watched([["demo", "q"]], { rows });
+    const lines = written[1]!.replaceAll("\x1b[K", "").split("\n");
+    // No cause stands without its event.
+    expect(lines[lines.indexOf(" Events:") + 1]).toStartWith(" #");
+    expect(lines.filter((line) => line.startsWith("     because of #")).length).toBeGreaterThan(4);
+  }
 });

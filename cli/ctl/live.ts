@@ -84,9 +84,11 @@ async function picture(context: Context, name: string | null, seconds: number, s
     const cause = causeLine(event);
     const colour = seen.isNew(event.id) ? "title" as const : undefined;
     const both = [` ${eventLine(event)}`, ...(cause === null ? [] : [`     ${cause}`])];
-    return both.map((text) => ({ text, colour }));
-  });
-  for (const { text, colour } of shown.slice(-room)) io.out(cut(text, io), colour);
+    return both.map((text, index) => ({ text, colour, isCause: index > 0 }));
+  }).slice(-room);
+  // A cause whose event has no room would be read as that of the members above.
+  if (shown[0]?.isCause === true) shown.shift();
+  for (const { text, colour } of shown) io.out(cut(text, io), colour);
 }
 
 /** An event is one line, so that many have room: `agent ctl events` shows the whole of it. */

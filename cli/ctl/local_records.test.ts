@@ -90,6 +90,12 @@ test("so do topology, history and show-config; what changes something does not",
     out: expect.stringContaining("1\t25623960\tno recovery target specified\t2026-11-28T12:00:00+00:00\ta"),
   });
   expect(await shown("switchover", "--force")).toMatchObject({ code: 1, out: "" });
+  // The log of this host has nothing of a cluster of another name.
+  expect(await shown("list", "another")).toMatchObject({ code: 1, out: "" });
+  expect(await shown("list", "demo")).toMatchObject({
+    code: 1,
+    out: expect.stringContaining("Cluster: demo"),
+  });
 });
 
 test("without such a log, or with one that is damaged, the error names it too", async () => {

@@ -72,7 +72,9 @@ test("a file that is not there or not YAML is an error with its name", async () 
       `Error: Provided config file ${missing} not existing or no read rights. Check the -c/--config-file parameter`,
   });
   const broken = write("broken.yml", "scope: [demo");
-  expect((await runCtl(["-c", broken, "list"])).err).toStartWith(`Error: ${broken}:1: `);
+  expect((await runCtl(["-c", broken, "list"])).err).toStartWith(
+    `Error: ${broken}:1:13: a bracket that was opened `,
+  );
 });
 
 test("the next member is asked when the first does not answer", async () => {

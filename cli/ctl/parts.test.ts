@@ -60,7 +60,15 @@ test("YAML is read as version 1.1", () => {
     [1, 2],
     null,
   ]);
-  expect(() => parseYamlValue("[1", "the value")).toThrow("the value is not valid YAML");
+  expect(() => parseYamlValue("[1", "the value")).toThrow(
+    "the value is not valid YAML: a bracket that was opened above, [ or {, is not closed",
+  );
+  expect(() => parseYamlValue("a: 1\nb: @x\n", "x.yml")).toThrow(
+    "x.yml is not valid YAML (line 2, column 4): ",
+  );
+  expect(() => parseYamlValue("a: 1\nb: [1\n", "x.yml")).toThrow(
+    "x.yml is not valid YAML (line 2): a bracket ",
+  );
 });
 
 test("a value is set along its path, names of parameters may have dots", () => {
@@ -76,6 +84,9 @@ test("a value is set along its path, names of parameters may have dots", () => {
     standby_cluster: { host: "10.0.0.9" },
   });
   expect(config).toEqual({ ttl: 5, postgresql: { parameters: { a: 1 } } });
+  for (const pair of ["postgresql.parameters.=1", "=1", "a..b=1", ".a=1"]) {
+    expect(() => setValue(config, pair)).toThrow(`Invalid parameter setting ${pair}: a name is missing`);
+  }
 });
 
 test("differences are unified, with three lines around", () => {

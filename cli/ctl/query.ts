@@ -16,9 +16,10 @@ export const query: Command = {
   usage: "[CLUSTER_NAME]",
   description:
     "Runs SQL on the leader, or on a member of that name or role. User, password and database are taken from\n" +
-    "the options, else from PGUSER, PGPASSWORD, PGDATABASE as psql takes them. An error is shown as a row, and the\n" +
-    "exit code is 1. Values are shown as PostgreSQL writes them, NULL as None. In tsv a record is one line: a line\n" +
-    "break in a value is written \\n, a tab \\t. In json and yaml numbers, booleans and json are such values.",
+    "the options, else from PGUSER, PGPASSWORD, PGDATABASE as psql takes them. An error is shown as a row, its text\n" +
+    "on standard error, and the exit code is 1. Values are shown as PostgreSQL writes them, NULL as None. In tsv a\n" +
+    "record is one line: a line break in a value is written \\n, a tab \\t. In json and yaml numbers, booleans and\n" +
+    "json are such values.",
   options: [
     { names: ["command"], short: "c", value: "SQL", help: "The SQL commands to execute" },
     { names: ["file"], short: "f", value: "FILE", help: "Execute the SQL commands from this file" },
@@ -58,6 +59,8 @@ async function run(context: Context): Promise<number> {
       database: given.value("dbname") ?? io.environment.PGDATABASE ?? "postgres",
     }, sql);
     print(shown, given, result);
+    // The row has the code alone, for programs that read patronictl's.
+    if (result.error !== null) shown.err(`Error: ${shownText(result.error)}`);
     failed = result.columns === null;
   });
   return failed ? 1 : code;
@@ -74,10 +77,12 @@ function statements({ arguments: given }: Context): string {
 }
 
 interface Result {
-  /** null: the only row says what went wrong. */
+  /** null: the only row says what went wrong. Empty: the last statement has no result. */
   readonly columns: readonly { readonly name: string; readonly type: number }[] | null;
   /** As the server wrote them; null: NULL. */
   readonly rows: readonly (readonly (string | null)[])[];
+  /** What the server says is wrong; null: nothing, or the row says it. */
+  readonly error: string | null;
 }
 
 interface Target {
@@ -102,6 +107,7 @@ async function execute(target: Target, sql: string): Promise<Result> {
     return {
       columns: last.fields.map(({ name, dataTypeID }) => ({ name, type: dataTypeID })),
       rows: last.rows as (string | null)[][],
+      error: null,
     };
   } catch (error) {
     const { code, message } = error as Error & { code?: string };
@@ -109,7 +115,8 @@ async function execute(target: Target, sql: string): Promise<Result> {
     const text = needsPassword
       ? "a password is needed (--password or PGPASSWORD)"
       : (code ?? message).replaceAll("\n", " ");
-    return { columns: null, rows: [[timestamp(0), `ERROR, SQLSTATE: ${text}`]] };
+    const rows = [[timestamp(0), `ERROR, SQLSTATE: ${text}`]];
+    return { columns: null, rows, error: code === undefined ? null : message };
   } finally {
     await client.end();
   }
@@ -117,6 +124,7 @@ async function execute(target: Target, sql: string): Promise<Result> {
 
 function print(io: Io, given: Arguments, { columns, rows }: Result): void {
   const format = (given.value("format") ?? "tsv") as Format;
+  if (columns?.length === 0 && ["tsv", "pretty"].includes(format)) return;
   if (format === "tsv" || columns === null) {
     const delimiter = given.value("delimiter") ?? "\t";
     const names = columns === null ? [] : [columns.map(({ name }) => name)];

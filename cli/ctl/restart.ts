@@ -75,6 +75,10 @@ async function run(context: Context): Promise<number> {
   const scheduledAt = parseScheduled(when);
   // Which members need a scheduled restart is seen when its time has come.
   if (pending && scheduledAt === null) members = members.filter((member) => member.pending_restart === true);
+  if (pending && scheduledAt === null && members.length === 0 && !rolling) {
+    io.out("No restart is pending on these members");
+    return 0;
+  }
   if (given.flag("any")) members = members.slice(Math.floor(Math.random() * members.length)).slice(0, 1);
   // A rolling restart shows its order, and asks then.
   if (!rolling) await confirmMembers(context, members, { force, action: "restart", scheduledAt, pending });

@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type ClientOptions, type ClientTls, loadClientTls } from "../../src/api/client.ts";
+import { placeOf } from "../../src/config/issues.ts";
 import { type ConfigSource, mergeSources } from "../../src/config/layers.ts";
 import { formatHostPort, isWildcard, parseHostPort } from "../../src/model/host_port.ts";
 import type { HostPort } from "../../src/model/config.ts";
@@ -77,9 +78,8 @@ function readConfiguration(file: string | null, io: Io): JsonObject {
   const { merged, found } = mergeSources(sources, io.environment);
   const problem = found.find(({ severity }) => severity === "error");
   if (problem) {
-    const line = problem.line === null ? "" : `:${problem.line}`;
     const key = problem.path === "" ? "" : `${problem.path}: `;
-    throw new CtlError(`${problem.file ?? path}${line}: ${key}${problem.message}`);
+    throw new CtlError(`${placeOf({ ...problem, file: problem.file ?? path })}: ${key}${problem.message}`);
   }
   return merged;
 }

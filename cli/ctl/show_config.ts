@@ -14,7 +14,7 @@ export const showConfig: Command = {
   async run(context) {
     const { io, cluster } = context;
     const name = onlyClusterName(context);
-    return await orLocalRecords(context, async () => {
+    return await orLocalRecords(context, name, async () => {
       const { scope } = await cluster.look(name);
       io.out(yamlText((await readConfig(cluster, scope)).value).trimEnd());
     }, ({ state }) => io.out(yamlText(state.config?.value ?? {}).trimEnd()));

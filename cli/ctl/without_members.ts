@@ -6,10 +6,12 @@ import type { LocalRecords } from "./local_records.ts";
 
 /**
  * Shows what members answer, and returns 0; else what the raft log of this host says, and returns 1. Whom it
- * asked, and that the answer is stale, is told on standard error. Throws where there is no such log either.
+ * asked, and that the answer is stale, is told on standard error. Throws where there is no such log either,
+ * and for a cluster of another name: the log of this host has nothing of that one.
  */
 export async function orLocalRecords(
   { io, cluster }: Pick<Context, "io" | "cluster">,
+  name: string | null,
   show: () => Promise<void>,
   showLocal: (records: LocalRecords) => void,
 ): Promise<number> {
@@ -18,6 +20,7 @@ export async function orLocalRecords(
     return 0;
   } catch (error) {
     if (!(error instanceof NobodyAnswers) || cluster.raftDirectory === null) throw error;
+    if (name !== null && cluster.scope !== null && name !== cluster.scope) throw error;
     const records = await localRecords(cluster.raftDirectory, error);
     showLocal(records);
     io.err(`Error: ${error.message}`);

@@ -4,6 +4,7 @@
  */
 import { Document, type ToStringOptions } from "yaml";
 import { parseYaml } from "../../src/config/yaml.ts";
+import type { ConfigIssue } from "../../src/model/config.ts";
 import type { Json } from "../../src/model/json.ts";
 import { CtlError } from "./errors.ts";
 
@@ -35,7 +36,19 @@ export function parseYamlValue(text: string, what: string): Json {
   const { value, issues } = parseYaml(what, `value:\n${indented}\n`);
   const problem = issues.list.find(({ severity }) => severity === "error");
   if (value === null || problem) {
-    throw new CtlError(`${what} is not valid YAML: ${problem?.message ?? "no value"}`);
+    const place = problem === undefined ? "" : placeIn(text, problem);
+    throw new CtlError(`${what} is not valid YAML${place}: ${problem?.message ?? "no value"}`);
   }
   return value.value ?? null;
+}
+
+/** ` (line 2, column 5)` of the text as it was given, without the key that is put before it; "": one line. */
+function placeIn(text: string, { line, column }: ConfigIssue): string {
+  const last = text.trimEnd().split("\n").length;
+  if (line === null || last === 1) return "";
+  // What is missing at the end is found behind it.
+  const own = Math.min(line - 1, last);
+  return ` (line ${own}${
+    column === undefined || own < line - 1 ? "" : `, column ${Math.max(1, column - 2)}`
+  })`;
 }

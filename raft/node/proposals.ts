@@ -9,6 +9,7 @@ import type { Proposal } from "../core/outcome.ts";
 import type { Index, NodeId, Term } from "../core/types.ts";
 import type { ProposeOutcome } from "./api.ts";
 import { type CommandEnvelope, encodeEnvelope } from "./envelope.ts";
+import { refusalText } from "./member_refusals.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** Largest command in bytes; a larger one is rejected. */
@@ -190,7 +191,7 @@ export class Proposals {
     }
     const proposal = propose(this.#encode(pending));
     if (proposal.kind === "dropped") {
-      pending.lastRefusal = `not accepted: ${proposal.reason}`;
+      pending.lastRefusal = `not accepted: ${refusalText(proposal.reason)}`;
       if (onlyInTerm !== null) this.#end(pending, { kind: "rejected", reason: pending.lastRefusal });
       return;
     }

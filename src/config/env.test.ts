@@ -81,7 +81,7 @@ test("an issue names the variable, and no password", () => {
   const more =
     parse(MINIMAL, { PATRONI_POSTGRESQL_LISTEN: "127.0.0.1:x", PATRONI_RESTAPI_PASSWORD: "hunter2" }).issues;
   expect(more.map(formatIssue)).toEqual([
-    "a.yml:7: error: restapi.authentication: username and password go together: one of the two is missing or empty",
+    "a.yml:7:1: error: restapi.authentication: username and password go together: one of the two is missing or empty",
     'environment PATRONI_POSTGRESQL_LISTEN: error: postgresql.listen: expected text like host:port, got text "127.0.0.1:x"',
   ]);
 });

@@ -13,6 +13,8 @@ export interface Location {
   /** A file, or `environment PATRONI_...`. */
   readonly file: string;
   readonly line: number | null;
+  /** From 1. */
+  readonly column?: number;
 }
 
 export interface LocatedIssue extends ConfigIssue {
@@ -65,7 +67,7 @@ export class Issues {
 
   /** A problem of the text itself, before there are keys. */
   at(severity: ConfigIssue["severity"], location: Location, message: string): void {
-    this.#push({ severity, path: "", file: location.file, line: location.line, message });
+    this.#push({ severity, path: "", ...location, message });
   }
 
   get list(): readonly LocatedIssue[] {
@@ -83,6 +85,7 @@ export class Issues {
       path: dottedPath(path),
       file: location?.file ?? null,
       line: location?.line ?? null,
+      ...(location?.column === undefined ? {} : { column: location.column }),
       message,
     });
   }
@@ -106,10 +109,15 @@ export function locate(locations: Locations, path: Path): Location | null {
   return null;
 }
 
-/** `file:12: error: postgresql.listen: expected text like host:port, got number 5432` */
+/** `file:12:3: error: postgresql.listen: expected text like host:port, got number 5432` */
 export function formatIssue(issue: ConfigIssue & { readonly file?: string | null }): string {
-  const place = [issue.file ?? "", issue.line ?? ""].filter((part) => part !== "").join(":");
+  const place = placeOf(issue);
   return `${place === "" ? "" : `${place}: `}${issue.severity}: ${messageWithKey(issue)}`;
+}
+
+/** `file:12:3`, as far as it is known; "" if nothing is. */
+export function placeOf({ file, line, column }: ConfigIssue & { readonly file?: string | null }): string {
+  return [file ?? "", line ?? "", column ?? ""].filter((part) => part !== "").join(":");
 }
 
 /** `line 12: postgresql.listen: expected text like host:port, got number 5432` */
@@ -117,10 +125,10 @@ export function describeIssue(issue: ConfigIssue): string {
   return (issue.line === null ? "" : `line ${issue.line}: `) + messageWithKey(issue);
 }
 
-/** By file, then line, errors before warnings of one line. */
+/** By file, then line, errors before warnings of one line, then column. */
 export function compareIssues(a: LocatedIssue, b: LocatedIssue): number {
   return compareText(a.file ?? "", b.file ?? "") || (a.line ?? 0) - (b.line ?? 0) ||
-    compareText(a.severity, b.severity) || compareText(a.path, b.path);
+    compareText(a.severity, b.severity) || (a.column ?? 0) - (b.column ?? 0) || compareText(a.path, b.path);
 }
 
 /** `number 5432`, `text "abc"`, `a list of 3`; never the content of a possible secret. */

@@ -142,8 +142,8 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
     `${MINIMAL}  create_replica_methods: [m]\n  m: {command: x, keep_data: maybe, time_limit: 0, list: [a]}\n`,
     [
       'line 16: error: postgresql.m.keep_data: expected a boolean (on, off, true, false), got text "maybe"',
-      "line 16: error: postgresql.m.list: expected text, a number or a boolean",
       "line 16: error: postgresql.m.time_limit: expected an integer from 1 to 604800 (in s, or like 30s, 5min), got number 0",
+      "line 16: error: postgresql.m.list: expected text, a number or a boolean",
     ],
   ],
   [
@@ -225,10 +225,10 @@ test("a value of the wrong type hides no other one of its section", () => {
     "postgresql.rejoin",
     "postgresql.pg_hba[0]",
     "postgresql.callbacks.on_star",
-    "bootstrap.dcs.ttl",
-    "bootstrap.initdb",
     "bootstrap.method",
     "bootstrap.mine.time_limit",
+    "bootstrap.initdb",
+    "bootstrap.dcs.ttl",
   ]);
 });
 
@@ -257,7 +257,7 @@ test("a witness needs no postgresql section, and no restapi section", () => {
   });
   expect(parse(`${raft}postgresql: {data_dir: /srv/data}\n`, {}, { witness: true }).issues.map(formatIssue))
     .toEqual([
-      "a.yml:7: error: postgresql: a witness has no PostgreSQL: start the file of a member by `agent run`, or remove this section",
+      "a.yml:7:1: error: postgresql: a witness has no PostgreSQL: start the file of a member by `agent run`, or remove this section",
     ]);
   const byKey = parse(`${raft}  witness: on\nrestapi: {listen: "127.0.0.1:8009"}\n`);
   expect(byKey.config).toMatchObject({ postgresql: null, restapi: { listen: { port: 8009 } } });
@@ -281,7 +281,7 @@ test("files of a directory merge in order, and each issue names its file", () =>
     postgresql: { port: 6000, raw: { parameters: { work_mem: "8MB", jit: false } } },
   });
   expect(issues.map(formatIssue)).toEqual([
-    "dir/2.yml:4: warning: typo: this key is not known and has no effect",
+    "dir/2.yml:4:1: warning: typo: this key is not known and has no effect",
   ]);
 });
 

@@ -4,7 +4,9 @@ import { formatIssue, pathKey } from "./issues.ts";
 import { parseYaml } from "./yaml.ts";
 
 const read = (text: string) => parseYaml("a.yml", text);
-const problems = (text: string) => read(text).issues.list.map(formatIssue);
+/** Without columns, but for the test of these. */
+const problems = (text: string) =>
+  read(text).issues.list.map((issue) => formatIssue({ ...issue, column: undefined }));
 
 test("values are read as YAML 1.1: on and yes are booleans, 0644 is octal, y and times are text", () => {
   expect(
@@ -61,10 +63,19 @@ test("a key that is there twice is reported, the last one counts", () => {
   );
 });
 
+test("a problem has line and column: of the key, or of the place where the text breaks", () => {
+  const places = (text: string) => read(text).issues.list.map(({ line, column }) => [line, column]);
+  expect(places("x:\n  aa: 1\n  b: 2\n  aa: 3\n")).toEqual([[4, 3]]);
+  expect(places("x:\n  b: @x")).toEqual([[2, 6]]);
+  expect(places("x: 1\n  b: 2")[0]).toEqual([1, 4]);
+  expect(formatIssue(read("x:\n  b: *y").issues.list[0]!)).toStartWith("a.yml:2:6: error: an alias (*name) ");
+});
+
 const BROKEN: readonly [text: string, start: string][] = [
   ["a: 1\n\tb: 2", "a.yml:2: error: a tab at the beginning of a line"],
   ["a: b: c", "a.yml:1: error: a second ': ' in one value"],
   ["a: 1\nb: 'x", "a.yml:2: error: something that was opened is not closed"],
+  ["a:\n  b: [1\nc: 2", "a.yml:3: error: a bracket that was opened above, [ or {, is not closed"],
   ["a: @x", "a.yml:1: error: a value begins with a character that YAML reserves"],
   ["a: 1\n---\nb: 2", "a.yml:2: error: more than one document"],
   ["a: 1\nb: *x", "a.yml:2: error: an alias (*name) names an anchor"],

@@ -7,7 +7,7 @@ import { isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, parseDocument } fr
 import type { ErrorCode, Node, Scalar, ScalarTag, Tags, YAMLMap } from "yaml";
 import { Issues, pathKey } from "./issues.ts";
 import { isSecretKey, refuseEmptySecrets } from "./secret.ts";
-import type { Locations, Path } from "./issues.ts";
+import type { Location, Locations, Path } from "./issues.ts";
 import type { Json, JsonObject } from "../model/json.ts";
 import { isJsonObject } from "../model/merge.ts";
 
@@ -46,15 +46,16 @@ export function parseYaml(file: string, text: string): ParsedYaml {
     logLevel: "error",
     customTags: configurationTags,
   });
-  const lineOf = (position: number) => lines.linePos(position).line;
-  for (const error of document.errors) {
-    issues.at("error", { file, line: lineOf(error.pos[0]) }, syntaxMessage(error.code));
-  }
+  const placeOf = (position: number): Location => {
+    const { line, col } = lines.linePos(position);
+    return { file, line, column: col };
+  };
+  for (const error of document.errors) issues.at("error", placeOf(error.pos[0]), syntaxMessage(error));
   for (const warning of document.warnings) {
-    issues.at("warning", { file, line: lineOf(warning.pos[0]) }, syntaxMessage(warning.code));
+    issues.at("warning", placeOf(warning.pos[0]), syntaxMessage(warning));
   }
   if (issues.hasErrors) return failed;
-  const reader = new Reader(text, file, lineOf, locations, issues);
+  const reader = new Reader(text, file, placeOf, locations, issues);
   const value = reader.readAll(document.contents);
   if (value !== null && !issues.hasErrors) refuseEmptySecrets(value, [], issues);
   if (issues.hasErrors) return failed;
@@ -100,20 +101,20 @@ class Reader {
 
   readonly #text: string;
   readonly #file: string;
-  readonly #lineOf: (position: number) => number;
+  readonly #placeOf: (position: number) => Location;
   readonly #locations: Locations;
   readonly #issues: Issues;
 
   constructor(
     text: string,
     file: string,
-    lineOf: (position: number) => number,
+    placeOf: (position: number) => Location,
     locations: Locations,
     issues: Issues,
   ) {
     this.#text = text;
     this.#file = file;
-    this.#lineOf = lineOf;
+    this.#placeOf = placeOf;
     this.#locations = locations;
     this.#issues = issues;
   }
@@ -238,12 +239,12 @@ class Reader {
 
   #locate(node: unknown, path: Path): void {
     const range = (node as Node | null | undefined)?.range;
-    if (range) this.#locations.set(pathKey(path), { file: this.#file, line: this.#lineOf(range[0]) });
+    if (range) this.#locations.set(pathKey(path), this.#placeOf(range[0]));
   }
 
   #problem(node: unknown, message: string): void {
     const range = (node as Node | null | undefined)?.range;
-    this.#issues.at("error", { file: this.#file, line: range ? this.#lineOf(range[0]) : null }, message);
+    this.#issues.at("error", range ? this.#placeOf(range[0]) : { file: this.#file, line: null }, message);
   }
 
   #giveUp(node: unknown): null {
@@ -290,11 +291,15 @@ function bool(value: boolean, test: RegExp): ScalarTag {
   };
 }
 
-function syntaxMessage(code: ErrorCode): string {
+function syntaxMessage({ code, message }: { readonly code: ErrorCode; readonly message: string }): string {
   switch (code) {
     case "TAB_AS_INDENT":
       return "a tab at the beginning of a line: YAML is indented by spaces";
     case "BAD_INDENT":
+      // The library has one code for both.
+      if (message.startsWith("Flow ")) {
+        return "a bracket that was opened above, [ or {, is not closed, or its content is not indented";
+      }
       return "the indentation does not fit the lines above";
     case "BLOCK_AS_IMPLICIT_KEY":
     case "MULTILINE_IMPLICIT_KEY":

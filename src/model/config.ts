@@ -284,5 +284,7 @@ export interface ConfigIssue {
   readonly severity: "error" | "warning";
   readonly path: string;
   readonly line: number | null;
+  /** From 1; undefined: not known, as where there is no line. */
+  readonly column?: number;
   readonly message: string;
 }
