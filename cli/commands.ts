@@ -58,6 +58,8 @@ without its section postgresql; raft.data_dir is required (docs/operations.md). 
   "validate-config":
     `Reads FILE as agent run does, and compares it with this host: programs, directories, certificates, ports.
 One line for each problem, file:line:column: error: key: what was expected, and what was found. Changes nothing.
+Several FILEs are those of all members of one cluster: what must be equal, must differ, and must fit is compared (a
+secret is never shown). This host is not looked at then, and PATRONI_ variables are not used.
 Exit codes: 0 no error (warnings are allowed), 1 an error, 2 the command line is wrong.`,
   "generate-config":
     `Asks a running PostgreSQL, and writes the file of the member that is to take it over, with what differs from the
@@ -120,14 +122,23 @@ function describeCommands(): CAC {
       const { witnessCommand } = await import("./witness.ts");
       witnessCommand(file ?? null, user === undefined ? undefined : String(user));
     });
-  cli.command("validate-config [file]", "Check a member's configuration without starting anything")
+  cli.command(
+    "validate-config [...files]",
+    "Check the configuration of a member, or of all, without starting anything",
+  )
     .option("-i, --ignore-listen-port", "Accept ports that are in use, as the member may be running")
     .option("-p, --print", "Print the merged configuration, passwords as ***")
     .option("--witness", "The file is that of a witness")
     .example("agent validate-config /etc/agent/node1.yml")
-    .action(async (file: string | undefined, options: { [name: string]: unknown }) => {
+    .example("agent validate-config node1.yml node2.yml node3.yml")
+    .action(async (files: string[], options: { [name: string]: unknown }) => {
+      const ofOne = ["witness", "ignoreListenPort"].find((name) => options[name] === true);
+      if (files.length > 1 && ofOne !== undefined) {
+        const flag = ofOne === "witness" ? "--witness" : "--ignore-listen-port";
+        return leave(2, "", `Error: ${flag} goes with one file: with several, no host is looked at\n`);
+      }
       const { validateConfigCommand } = await import("./validate_config.ts");
-      const code = await validateConfigCommand(file ?? null, {
+      const code = await validateConfigCommand(files.map(String), {
         environment: process.env,
         ignoreListenPort: options.ignoreListenPort === true,
         printConfig: options.print === true,

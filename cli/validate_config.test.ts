@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
@@ -67,7 +67,7 @@ postgresql:
 ${changes.postgres ?? ""}${changes.more ?? ""}`;
   writeFileSync(file, text, { mode: 0o600 });
   const lines: string[] = [];
-  const code = await validateConfigCommand(file, {
+  const code = await validateConfigCommand([file], {
     environment: {},
     write: (line) => lines.push(line),
     ...options,
@@ -322,7 +322,7 @@ test("a file for another store is valid, with the section to add", async () => {
     { mode: 0o600 },
   );
   const lines: string[] = [];
-  expect(await validateConfigCommand(file, { environment: {}, write: (line) => lines.push(line) })).toBe(0);
+  expect(await validateConfigCommand([file], { environment: {}, write: (line) => lines.push(line) })).toBe(0);
   expect(lines.join("\n")).toContain("raft:\n  self_addr: ");
 });
 
@@ -370,4 +370,45 @@ test("a certificate that the other members would refuse is an error, and one tha
   expect(other.code).not.toBe(0);
   expect(other.lines.join()).toContain("its subject alternative names must hold IP:127.0.0.1");
   expect((await said(["127.0.0.1"], ["clientAuth"])).lines.join()).toContain("extended key usage");
+});
+
+test("several files are those of one cluster: problems of each, of the whole, and no look at this host", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "validate-config-"));
+  directories.push(directory);
+  const files = ["a", "b", "w"].map((name, i) => {
+    const file = join(directory, `${name}.yml`);
+    const partners = [1, 2, 3].filter((one) => one !== i + 1).map((one) => `"10.0.0.${one}:2222"`);
+    const postgresql = `postgresql:
+  listen: 10.0.0.${i + 1}:5432
+  data_dir: /nowhere/data
+  authentication: {superuser: {username: postgres, password: hunter2}, replication: {username: r, password: hunter2}}
+`;
+    writeFileSync(
+      file,
+      `scope: main\nname: ${name}\nraft: {self_addr: "10.0.0.${i + 1}:2222", partner_addrs: [${partners}], ` +
+        `password: hunter${i === 1 ? 4 : 3}, data_dir: /nowhere/raft}\n` +
+        (name === "w"
+          ? ""
+          : `restapi: {listen: "10.0.0.${i + 1}:8008", allow_unauthenticated: true}\n${postgresql}`),
+    );
+    return file;
+  });
+  const validated = async (...paths: readonly string[]) => {
+    const lines: string[] = [];
+    // A variable of one member is not that of the others.
+    const environment = { PATRONI_NAME: "mine" };
+    const code = await validateConfigCommand(paths, { environment, write: (line) => lines.push(line) });
+    return { code, lines: lines.map((line) => line.replaceAll(`${directory}/`, "")) };
+  };
+  expect(await validated(...files)).toEqual({
+    code: 1,
+    lines: [
+      "b.yml:3:86: error: raft.password: must be equal in all members: it is not that of a.yml (neither is shown)",
+      "3 files: 1 error, 0 warnings",
+    ],
+  });
+  writeFileSync(files[1]!, readFileSync(files[1]!, "utf8").replace("hunter4", "hunter3"));
+  expect(await validated(...files)).toEqual({ code: 0, lines: ["3 files: valid, 0 warnings"] });
+  const missing = await validated(files[0]!, join(directory, "none.yml"), files[2]!);
+  expect([missing.code, missing.lines.at(-1)]).toEqual([1, "3 files: 1 error, 0 warnings"]);
 });

@@ -1,16 +1,25 @@
 /**
- * `agent validate-config FILE`: every error that can be found before a member is started, one line each, and
- * an exit code. Changes nothing on the host; ports are tried by listening for a moment.
+ * `agent validate-config FILE...`: every error that can be found before a member is started, one line each,
+ * and an exit code. Changes nothing on the host; ports are tried by listening for a moment.
  */
 import { stringify } from "yaml";
 import { checkTiming } from "../src/lease/timing.ts";
 import { checkWatchdogTiming } from "../src/brain/watchdog.ts";
 import type { LocalConfig } from "../src/model/config.ts";
 import { effectiveDynamic } from "../src/config/dynamic.ts";
-import { compareIssues, formatIssue, Issues, withoutSecrets } from "../src/config/issues.ts";
+import { checkClusterFiles, type MemberFile } from "../src/config/cluster_files.ts";
+import { WHOLE_CONFIGURATION } from "../src/config/env.ts";
+import {
+  compareIssues,
+  formatIssue,
+  Issues,
+  type LocatedIssue,
+  withoutSecrets,
+} from "../src/config/issues.ts";
 import type { Environment } from "../src/config/layers.ts";
 import { syncMisfits } from "../src/model/sync_fit.ts";
 import { isLoopback, parseHostPort } from "../src/model/host_port.ts";
+import type { ParsedConfig } from "../src/config/parse.ts";
 import { loadConfig } from "./config_source.ts";
 import { checkHost } from "./validate_host.ts";
 
@@ -24,9 +33,14 @@ export interface ValidateOptions {
   readonly write: (line: string) => void;
 }
 
-/** Returns the exit code: 0 without errors (warnings allowed), else 1. */
-export async function validateConfigCommand(path: string | null, options: ValidateOptions): Promise<number> {
-  const { environment, witness, write } = options;
+/** Returns the exit code: 0 without errors (warnings allowed), else 1. Several files: a whole cluster. */
+export async function validateConfigCommand(
+  paths: readonly string[],
+  options: ValidateOptions,
+): Promise<number> {
+  if (paths.length > 1) return validateCluster(paths, options);
+  const { environment, witness } = options;
+  const path = paths[0] ?? null;
   const parsed = loadConfig({ path, environment, witness });
   const found = [...parsed.issues];
   if (parsed.config !== null) {
@@ -36,14 +50,50 @@ export async function validateConfigCommand(path: string | null, options: Valida
     await checkHost(parsed.config, options.ignoreListenPort ?? false, issues);
     found.push(...issues.list);
   }
-  if (options.printConfig) write(stringify(withoutSecrets(parsed.mergedYaml), { lineWidth: 0 }).trimEnd());
-  for (const issue of found.sort(compareIssues)) write(formatIssue(issue));
-  const errors = found.filter((issue) => issue.severity === "error").length;
-  if (parsed.missingRaft !== null) {
-    write(`To run it here, add (addresses and password are yours to fill in):\n${parsed.missingRaft}`);
+  return report(path ?? WHOLE_CONFIGURATION, [parsed], found, options);
+}
+
+/**
+ * The members of one cluster, which run on hosts of their own: this one is not looked at. Variables of the
+ * environment are those of one member, and not used.
+ */
+function validateCluster(paths: readonly string[], options: ValidateOptions): number {
+  const { HOME } = options.environment;
+  const parsed = paths.map((path) => memberFile(path, { HOME }));
+  const members = parsed.flatMap(({ config, locations }): MemberFile[] =>
+    config === null ? [] : [{ config, issues: new Issues(locations, { file: config.file, line: null }) }]
+  );
+  for (const { config, issues } of members) checkBeginning(config, issues);
+  checkClusterFiles(members, members.length === paths.length);
+  const found = [...parsed.flatMap(({ issues }) => issues), ...members.flatMap(({ issues }) => issues.list)];
+  return report(`${paths.length} files`, parsed, found, options);
+}
+
+/** A file without a section postgresql is that of a witness. */
+function memberFile(path: string, environment: Environment): ParsedConfig {
+  const parsed = loadConfig({ path, environment });
+  const isWitness = parsed.config === null && Object.keys(parsed.mergedYaml).length > 0 &&
+    !Object.hasOwn(parsed.mergedYaml, "postgresql");
+  return isWitness ? loadConfig({ path, environment, witness: true }) : parsed;
+}
+
+function report(
+  name: string,
+  files: readonly ParsedConfig[],
+  found: LocatedIssue[],
+  { printConfig, write }: ValidateOptions,
+): number {
+  for (const { mergedYaml } of printConfig ? files : []) {
+    write(stringify(withoutSecrets(mergedYaml), { lineWidth: 0 }).trimEnd());
+    if (files.length > 1) write("---");
   }
+  for (const issue of found.sort(compareIssues)) write(formatIssue(issue));
+  for (const { missingRaft } of files) {
+    if (missingRaft === null) continue;
+    write(`To run it here, add (addresses and password are yours to fill in):\n${missingRaft}`);
+  }
+  const errors = found.filter((issue) => issue.severity === "error").length;
   const warnings = found.length - errors;
-  const name = path ?? "PATRONI_CONFIGURATION";
   write(
     errors > 0
       ? `${name}: ${count(errors, "error")}, ${count(warnings, "warning")}`

@@ -57,7 +57,7 @@ async function queryShowsOwnText({ port, config }: TestMember): Promise<void> {
     expect(row).toMatchObject({ day: "2026-11-28", yes: true, none: null, text: "two\nlines", small: 7 });
     const run = (sql: string) =>
       cluster.ctl(["query", "-U", username!, "--password", "-c", sql], [password!]);
-    expect(await run("SET timezone = UTC")).toEqual({ code: 0, out: "Password:", err: "" });
+    expect(await run("SET timezone = UTC")).toEqual({ code: 0, out: "Password: ", err: "" });
     const refused = await run("SELECT FROM nowhere");
     expect(refused.code).toBe(1);
     expect(refused.out).toEndWith("\tERROR, SQLSTATE: 42P01");

@@ -32,7 +32,7 @@ interface Difference {
 }
 
 /** By the keys of `wanted`: what is in force beside them was never in the file. */
-function differences(wanted: JsonObject, present: JsonObject, path: Path): Difference[] {
+export function differences(wanted: JsonObject, present: JsonObject, path: Path): Difference[] {
   return Object.entries(wanted).flatMap(([key, item]): Difference[] => {
     const inner = [...path, key];
     const other = Object.hasOwn(present, key) ? present[key] : undefined;
@@ -46,7 +46,7 @@ function differences(wanted: JsonObject, present: JsonObject, path: Path): Diffe
   });
 }
 
-function sameJson(a: Json, b: Json): boolean {
+export function sameJson(a: Json, b: Json): boolean {
   if (Array.isArray(a) && Array.isArray(b)) {
     return a.length === b.length && a.every((item, i) => sameJson(item, b[i]!));
   }
