@@ -122,6 +122,33 @@ function describeCommands(): CAC {
       const { witnessCommand } = await import("./witness.ts");
       witnessCommand(file ?? null, user === undefined ? undefined : String(user));
     });
+  describeValidation(cli);
+  cli.command("recover [file]", "Go on alone when the other members are lost for good")
+    .option("--force-new-cluster", "Found a new cluster with this member's data (required)")
+    .option("--also <directory>", "Show this raft or data directory of another member too (may be repeated)")
+    .option("--confirm <scope>", "The cluster's scope: do not ask for it")
+    .example("agent recover --force-new-cluster /etc/agent/node1.yml")
+    .example(
+      "agent recover --force-new-cluster --also /mnt/node2/raft --also /mnt/node2/data /etc/agent/node1.yml",
+    )
+    .action(async (file: string | undefined, options: { [name: string]: unknown }) => {
+      const { recoverCommand } = await import("./recover.ts");
+      const { confirm, also } = options;
+      const code = await recoverCommand(file ?? null, {
+        environment: process.env,
+        forceNewCluster: options.forceNewCluster === true,
+        also: (Array.isArray(also) ? also : also === undefined ? [] : [also]).map(String),
+        confirm: confirm === undefined ? null : String(confirm),
+        ask: (question) => Promise.resolve(prompt(question)),
+        write: (line) => process.stdout.write(`${line}\n`),
+        writeError: (line) => process.stderr.write(`${line}\n`),
+      });
+      leave(code);
+    });
+  return cli;
+}
+
+function describeValidation(cli: CAC): void {
   cli.command(
     "validate-config [...files]",
     "Check the configuration of a member, or of all, without starting anything",
@@ -147,29 +174,6 @@ function describeCommands(): CAC {
       });
       leave(code);
     });
-  cli.command("recover [file]", "Go on alone when the other members are lost for good")
-    .option("--force-new-cluster", "Found a new cluster with this member's data (required)")
-    .option("--also <directory>", "Show this raft or data directory of another member too (may be repeated)")
-    .option("--confirm <scope>", "The cluster's scope: do not ask for it")
-    .example("agent recover --force-new-cluster /etc/agent/node1.yml")
-    .example(
-      "agent recover --force-new-cluster --also /mnt/node2/raft --also /mnt/node2/data /etc/agent/node1.yml",
-    )
-    .action(async (file: string | undefined, options: { [name: string]: unknown }) => {
-      const { recoverCommand } = await import("./recover.ts");
-      const { confirm, also } = options;
-      const code = await recoverCommand(file ?? null, {
-        environment: process.env,
-        forceNewCluster: options.forceNewCluster === true,
-        also: (Array.isArray(also) ? also : also === undefined ? [] : [also]).map(String),
-        confirm: confirm === undefined ? null : String(confirm),
-        ask: (question) => Promise.resolve(prompt(question)),
-        write: (line) => process.stdout.write(`${line}\n`),
-        writeError: (line) => process.stderr.write(`${line}\n`),
-      });
-      leave(code);
-    });
-  return cli;
 }
 
 function describeGenerators(cli: CAC): void {

@@ -238,7 +238,7 @@ function checkPartners({ config, issues }: MemberFile, files: readonly MemberFil
   }
 }
 
-/** Of the voters that are not named: the same host with another port, the same port on a host spelled alike. */
+/** A voter that is not named: the same host with another port, or the same port on a host spelled alike. */
 function meantAddress(address: string, missing: readonly string[]): string | null {
   const own = parseHostPort(address);
   return missing.find((one) => own !== null && parseHostPort(one)?.host === own.host) ??

@@ -21,6 +21,5 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   ],
   "src/demo/client_process.ts runClient": [73, "one connection's life"],
   "src/sim/faults/failsafe_ambush.ts failsafeAmbush": [66, "one story, told in order"],
-  "cli/commands.ts describeCommands": [67, "a table of commands"],
   "cli/recover.ts recoverFrom": [78, "one procedure, step by step"],
 };
