@@ -17,6 +17,7 @@ import type { ApiPort } from "./port.ts";
 import { restartRoutes } from "./restart.ts";
 import { JSON_HEADERS, StatusCache, statusRoutes } from "./status.ts";
 import { switchoverRoutes } from "./switchover.ts";
+import { uiRoutes } from "./ui/routes.ts";
 import { whyRoutes } from "./why.ts";
 
 export interface AppOptions {
@@ -54,6 +55,7 @@ export function createApp(port: ApiPort, options: AppOptions): Hono<ApiEnv> {
   app.route("/", whyRoutes(port));
   app.route("/", ownRoutes(port));
   app.route("/", openApiRoutes());
+  app.route("/", uiRoutes(port));
 
   app.notFound((context) => {
     const { method } = context.req;

@@ -468,6 +468,7 @@ export function stubLocalConfig(listenPort = 0): LocalConfig {
       allowlist: [],
       allowlistIncludeMembers: false,
       legacyMetrics: false,
+      ui: true,
       httpExtraHeaders: {},
       httpsExtraHeaders: {},
     },

@@ -95,6 +95,7 @@ const RESTAPI: Rules<RestApiConfig> = {
   allowlist: row("restapi.allowlist"),
   allowlistIncludeMembers: row("restapi.allowlist_include_members"),
   legacyMetrics: row("restapi.legacy_metrics"),
+  ui: row("restapi.ui"),
   httpExtraHeaders: row("restapi.http_extra_headers"),
   httpsExtraHeaders: row("restapi.https_extra_headers"),
 };

@@ -51,6 +51,7 @@ export function buildRestApi(
     allowlist: allowlist(section.allowlist ?? [], issues),
     allowlistIncludeMembers: section.allowlist_include_members ?? false,
     legacyMetrics: section.legacy_metrics ?? false,
+    ui: section.ui ?? true,
     httpExtraHeaders: headers(section.http_extra_headers ?? {}, "http_extra_headers", issues),
     httpsExtraHeaders: headers(section.https_extra_headers ?? {}, "https_extra_headers", issues),
   };

@@ -72,6 +72,8 @@ export interface RestApiConfig {
   readonly allowlistIncludeMembers: boolean;
   /** `/metrics` has the old names, too. */
   readonly legacyMetrics: boolean;
+  /** The page at `/ui` is served. */
+  readonly ui: boolean;
   readonly httpExtraHeaders: { readonly [name: string]: string };
   readonly httpsExtraHeaders: { readonly [name: string]: string };
 }

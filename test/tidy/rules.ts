@@ -116,6 +116,8 @@ export const PURE: readonly string[] = [
   "src/lease/",
   "src/sync/",
   "src/brain/",
+  "src/api/ui/page/model/",
+  "src/api/ui/page/tree/",
 ];
 
 /** Packages that pure code may use, because they only compute as well. */

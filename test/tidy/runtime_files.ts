@@ -70,6 +70,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/api/http/http_server.ts",
   "src/api/thread/api_thread.ts",
   "src/api/thread/api_worker.ts",
+  "src/api/ui/page_files.ts",
   "src/demo/client.ts",
   "src/demo/client_process.ts",
   "src/demo/cluster.ts",

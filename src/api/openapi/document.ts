@@ -152,7 +152,14 @@ function bodyObject({ check, optional }: BodyForm): Json {
 function answerObject(description: string, content: Content): Json {
   if (content === "nothing") return { description };
   if (content === "text") return textObject(description);
+  if (content === "page") return { description, content: Object.fromEntries(PAGE_TYPES.map(textOfType)) };
   return { description, content: { "application/json": { schema: schemaObject(content) } } };
+}
+
+const PAGE_TYPES = ["text/html", "text/css", "text/javascript", "image/svg+xml"];
+
+function textOfType(type: string): readonly [type: string, media: Json] {
+  return [type, { schema: { type: "string" } }];
 }
 
 function textObject(description: string): Json {

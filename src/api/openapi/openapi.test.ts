@@ -118,6 +118,7 @@ const STATES: { readonly [says: string]: (port: StubPort) => void } = {
   },
   "a loop that stands still": (port) => port.change({ loopAgeMs: 60_000 }),
   "a cluster without a configuration": (port) => port.changeDcs({ config: null, initialize: null }),
+  "a page that is switched off": (port) => port.changeRestapi({ ui: false }),
   "a synchronous standby": (port) => synchronous(port, "on"),
   "a standby of the quorum": (port) => synchronous(port, "quorum"),
 };
@@ -136,6 +137,7 @@ const PATHS: readonly string[] = [
   ...["ttl", "postgresql.parameters.work_mem", "no.such.key", "restapi.nothing"].map((key) =>
     `/agent/config/explain/${key}`
   ),
+  ...["style.css", "icon.svg", "dom/main.js", "nothing"].map((path) => `/ui/${path}`),
   ...["leader", "config", "status", "members/node1", "nothing"].map((key) => `/agent/dcs/${key}`),
 ];
 

@@ -35,10 +35,10 @@ import {
   SWITCHOVER,
   WHY_QUERY,
 } from "../requests.ts";
-import { DECISIONS, DOCUMENT, FAILSAFE_MEMBERS, STATUS_SHOWN } from "./shown.ts";
+import { DECISIONS, DOCUMENT, FAILSAFE_MEMBERS, STATUS_SHOWN, UI_DATA } from "./shown.ts";
 
-/** A text, nothing at all, or JSON of that form. */
-export type Content = "text" | "nothing" | Check;
+/** A text, nothing at all, files for a browser, or JSON of that form. */
+export type Content = "text" | "nothing" | "page" | Check;
 
 export interface Operation {
   readonly method: "get" | "post" | "put" | "patch" | "delete";
@@ -143,6 +143,11 @@ const READINGS: readonly Reading[] = [
   ["/agent/watchdog", "agent", "The watchdog device.", WATCHDOG.check, { 404: ["There is none.", "text"] }],
   ["/agent/timing", "agent", "The inequalities of the lease, and what was measured.", TIMING.check],
   ["/agent/decisions", "agent", "The last 200 decisions of this member.", DECISIONS],
+  ["/ui", "agent", "The page for a browser.", "page", { 404: ["It is switched off.", "text"] }],
+  ["/ui/data", "agent", "What the page shows all the time.", UI_DATA, {
+    404: ["It is switched off.", "text"],
+  }],
+  ["/ui/{path}", "agent", "The files of the page.", "page", { 404: ["There is no such file.", "text"] }],
   ["/agent/dcs/{key}", "agent", "A record of the cluster, as Patroni's DCS would hold it.", "text", {
     404: ["There is none.", "text"],
   }],

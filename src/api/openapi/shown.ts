@@ -20,7 +20,7 @@ import {
   textOrNull,
   watchdogFields,
 } from "../answer_parts.ts";
-import { xlog } from "../answers.ts";
+import { CLUSTER, RAFT, xlog } from "../answers.ts";
 import { described, flag, json, list, map, openFields, orNull } from "../../model/shape.ts";
 import { JSON_BOUNDS } from "../../model/bounded_json.ts";
 
@@ -93,6 +93,27 @@ export const DECISIONS = list(
   openFields({ at: anyText, rule: anyText, reason: anyText, actions: list(described(() => null, {}), 1000) }),
   200,
 );
+
+/** `GET /ui/data`. */
+export const UI_DATA = openFields({
+  name: anyText,
+  scope: anyText,
+  version: anyText,
+  at: anyText,
+  revision: orNull(number),
+  witness: flag,
+  loop_age_ms: number,
+  reinitialize: orNull(reinitialize),
+  lease: openFields({
+    holder: textOrNull,
+    epoch: number,
+    ttl_s: number,
+    held_here: flag,
+    remaining_ms: number,
+  }),
+  cluster: CLUSTER.check,
+  raft: orNull(RAFT.check),
+});
 
 /** The document itself. */
 export const DOCUMENT = openFields({ openapi: anyText }, {

@@ -80,6 +80,11 @@ export const restapiSchema = section({
     effect: "reload",
     meaning: "`/metrics` has `patroni_master` too, the old name of `patroni_primary`",
   }),
+  ui: key(bool, {
+    default: "`true`",
+    effect: "reload",
+    meaning: "the page at `/ui` ([ui.md](ui.md))",
+  }),
   http_extra_headers: key(textMap, EXTRA_HEADERS),
   https_extra_headers: key(textMap, EXTRA_HEADERS),
   ciphers: key(oneLine, {
