@@ -35,6 +35,35 @@ test("too few members that could prove to have acknowledged transactions are hea
   );
 });
 
+test("a sole acknowledger without its former raft directory is named, with what it has and the command", () => {
+  const sync = { ...recordOf("a", "m1:data-a", { b: "m2:data-b" }, 0), revision: 5 };
+  const free = records({ lock: lock(FREE), sync });
+  const text = operatorNeeded(free, [
+    status("b", { dataToken: "m9:data-b" }),
+    status("c", { dataToken: "m3:data-c" }),
+  ]);
+  expect(text).toContain("b has the data that it had then, and another raft directory");
+  expect(text).toMatch(/nothing is lost: agent ctl failover --candidate b$/);
+  const anew = operatorNeeded(free, [status("b", { dataToken: "m2:anew" })]);
+  expect(anew).toContain("The data of b was made anew since then.");
+  expect(anew).toContain("If their data is certainly lost");
+  const alone = { ...recordOf("a", "m1:data-a", {}, 0), revision: 5 };
+  expect(operatorNeeded(records({ lock: lock(FREE), sync: alone }), [
+    status("a", { dataToken: "m9:data-a", primaryDirectory: true }),
+    status("c", { dataToken: "m3:data-c" }),
+  ])).toMatch(/a has the data that it had then.*failover --candidate a$/);
+});
+
+test("where several have to vote none of them is said to have everything", () => {
+  const sync = { ...recordOf("a", "m1:data-a", { b: "m2:data-b", c: "m3:data-c" }, 1), revision: 5 };
+  const text = operatorNeeded(records({ lock: lock(FREE), sync }), [
+    status("b", { dataToken: "m9:data-b" }),
+    status("c", { dataToken: "m3:data-c" }),
+  ]);
+  expect(text).toContain("b has the data that it had then");
+  expect(text).not.toContain("nothing is lost");
+});
+
 test("acknowledged transactions that only a member has which may not be promoted", () => {
   const sync = { ...recordOf("a", "data-a", { b: "data-b", c: "data-c" }, 1), revision: 5 };
   const free = records({ lock: lock(FREE), sync });

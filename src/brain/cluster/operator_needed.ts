@@ -4,9 +4,10 @@
  */
 import { mayEndFailsafe, mayNotSucceed } from "../../dcs/failsafe_set.ts";
 import type { DynamicConfig } from "../../model/config.ts";
+import { ownValue } from "../../lib/own_value.ts";
 import { isSameMachine } from "../../model/life.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
-import { type DcsState, isInitialized, type LockRecord } from "../../model/records.ts";
+import { type DcsState, isInitialized, type LockRecord, type SyncRecord } from "../../model/records.ts";
 import { isPromised, isVoter } from "../../sync/record.ts";
 import { isElected, votesFor } from "../../sync/succession.ts";
 import { canTakeOver, ineligible, isLater } from "./candidate.ts";
@@ -64,8 +65,7 @@ function nobodyProves(
   );
   const leads = heard.some((one) => isHolderAgain(one, { dcs }));
   const candidates = heard.filter((one) => ineligible(one, { dcs, dynamic }, "any") === null);
-  const latest = candidates.reduce<MemberStatus | null>((a, b) => a !== null && !isLater(b, a) ? a : b, null);
-  const command = `agent ctl failover --candidate ${latest?.name ?? "NAME"}`;
+  const command = `agent ctl failover --candidate ${latestOf(candidates)?.name ?? "NAME"}`;
   if (sync.unknown !== true && leads) return null;
   if (sync.unknown !== true && able.length > sync.quorum) {
     const names = provedByTagged(dcs, able);
@@ -75,10 +75,60 @@ function nobodyProves(
         "and may not be promoted (nofailover). Take the tag from its file and reload it. If the transactions that the " +
         `others lack may be lost: ${command}`;
   }
-  return `${
-    lacksProof({ dcs })
-  }. Start the members that are missing. If their data is certainly lost, and acknowledged ` +
-    `transactions may be lost with it: ${command}`;
+  const found = [`${lacksProof({ dcs })}.`, ...whyUnproven(dcs, heard)].join(" ");
+  const byData = provenByDataAlone(dcs, candidates);
+  return byData !== null
+    ? `${found} If its data directory is as it was then, not put back from a backup or a snapshot, nothing is ` +
+      `lost: agent ctl failover --candidate ${byData.name}`
+    : `${found} Start the members that are missing. If their data is certainly lost, and acknowledged ` +
+      `transactions may be lost with it: ${command}`;
+}
+
+function latestOf(members: readonly MemberStatus[]): MemberStatus | null {
+  return members.reduce<MemberStatus | null>((a, b) => a !== null && !isLater(b, a) ? a : b, null);
+}
+
+/** Of each member that could prove something: why it is heard and does not. */
+function whyUnproven({ sync }: DcsState, heard: readonly MemberStatus[]): readonly string[] {
+  return heard.flatMap((one) => {
+    const { name } = one;
+    switch (dataOf(sync, one)) {
+      case "same":
+      case "none":
+        return [];
+      case "of-another-machine":
+        return [
+          `${name} has the data that it had then, and another raft directory, so that it proves nothing: ` +
+          "put the former one back if there is one, with its agent stopped.",
+        ];
+      case "anew":
+        return [`The data of ${name} was made anew since then.`];
+    }
+  });
+}
+
+/** The record's data of a member, compared with what it has. "none": the record has none of it. */
+function dataOf(
+  { data = {}, syncStandby, leader }: SyncRecord,
+  { name, dataToken = "" }: MemberStatus,
+): "same" | "of-another-machine" | "anew" | "none" {
+  const then = name === leader || syncStandby.includes(name) ? ownValue(data, name) : undefined;
+  if (then === undefined) return "none";
+  if (then === dataToken) return "same";
+  const idOf = (token: string) => token.slice(token.lastIndexOf(":") + 1);
+  return idOf(then) === idOf(dataToken) ? "of-another-machine" : "anew";
+}
+
+/**
+ * It has everything if the machines counted as those of then. Where several have to vote nothing is said:
+ * their positions were not all read to the end.
+ */
+function provenByDataAlone({ sync }: DcsState, candidates: readonly MemberStatus[]): MemberStatus | null {
+  if (sync.unknown === true) return null;
+  const intact = candidates.filter((one) => ["same", "of-another-machine"].includes(dataOf(sync, one)));
+  const leader = intact.find(({ name }) => name === sync.leader);
+  if (leader !== undefined) return leader;
+  return sync.quorum === 0 ? latestOf(intact.filter(({ primaryDirectory }) => !primaryDirectory)) : null;
 }
 
 /** The voters that could be chosen but for their tag; empty: there are none, or another one can be chosen. */
