@@ -88,7 +88,7 @@ function latestOf(members: readonly MemberStatus[]): MemberStatus | null {
   return members.reduce<MemberStatus | null>((a, b) => a !== null && !isLater(b, a) ? a : b, null);
 }
 
-/** Of each member that could prove something: why it is heard and does not. */
+/** Why members that are heard, and that the record names, prove nothing. */
 function whyUnproven({ sync }: DcsState, heard: readonly MemberStatus[]): readonly string[] {
   return heard.flatMap((one) => {
     const { name } = one;
