@@ -223,6 +223,8 @@ export interface PostgresView {
     /** Why the other cannot send the WAL that this member needs next; left out: it can, or does not say. */
     readonly walGone?: string;
   } | null;
+  /** pg_rewind has found nothing to do in this directory, whose history differed. Absent: it has not. */
+  readonly rewoundInVain?: true;
   /** What was last found here beyond the cluster's history, before a rejoin removed it. Absent: nothing. */
   readonly lost?: LostWal;
   /**

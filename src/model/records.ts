@@ -70,10 +70,8 @@ export function foundingOf({ by, incarnation }: Pick<InitializeRecord, "by" | "i
  * last recovery from a lost majority. That one goes on from what one member had, and begins a timeline whose
  * number may be taken on the others.
  */
-export function historyOf(
-  { initialize, clusterEpoch }: Pick<DcsState, "initialize" | "clusterEpoch">,
-): string {
-  const founding = initialize === null ? "" : foundingOf(initialize);
+export function historyOf(initialize: InitializeRecord, clusterEpoch: number): string {
+  const founding = foundingOf(initialize);
   return clusterEpoch === 0 ? founding : `${founding} recovered ${clusterEpoch}`;
 }
 

@@ -22,8 +22,8 @@ const rules = keep("rules", [
     "  ...BOOTSTRAP,\n  OTHER_CLUSTER,\n  ...REQUEST,\n",
     "  ...REQUEST,\n  ...BOOTSTRAP,\n  OTHER_CLUSTER,\n",
   ],
-  ["pause-forgotten", "[...PAUSE, LEFTOVERS,", "[LEFTOVERS,"],
-  ["leftovers-stay", "[...PAUSE, LEFTOVERS,", "[...PAUSE,"],
+  ["pause-forgotten", "  ...PAUSE,\n  LEFTOVERS,", "  LEFTOVERS,"],
+  ["leftovers-stay", "  LEFTOVERS,\n  ...HOLDER,", "  ...HOLDER,"],
   ["failed-action-repeated-at-once", "if (retryLater(last, view.nowMs)) return", "if (false) return"],
   ["failed-start-repeated-at-once", '  "start",\n', ""],
   ["pause-is-not-said", "!isOrdinary || !view.dynamic.pause", "!isOrdinary"],
@@ -333,9 +333,10 @@ const standby = [
   ...keep("waiting", [
     [
       "pointed-at-the-last-holder-uncompared",
-      "view.postgres.following === lastHolder && !isUncompared(view)",
-      "!isUncompared(view)",
+      "view.postgres.following === view.dcs.lock.lastHolder && isVouched(view)",
+      "view.postgres.following === view.dcs.lock.lastHolder",
     ],
+    ["started-without-the-wal-it-needs", "if (!isKnown && needsWal(view))", "if (false)"],
     [
       "former-primary-started-as-a-standby",
       'if (!isDown(view) || directory.kind !== "valid" || directory.standbySignal) return null;',
@@ -343,11 +344,31 @@ const standby = [
     ],
     [
       "waiting-standby-follows-nobody",
-      "!isKnown ? null : upstreamOf(view, lastHolder)",
+      "!isKnown ? null : upstreamOf(view, view.postgres.following)",
       "true ? null : null",
     ],
   ]),
+  ...keep("vouched", [
+    ["trusted-under-another-epoch", "vouchedEpoch === lock.epoch && ", ""],
+    ["trusted-though-pg-rewind-did-nothing", " && postgres.rewoundInVain !== true", ""],
+    ["trusted-in-a-directory-of-before", " && !isUncompared(view);", ";"],
+    ["trusted-while-silent", "seen.ageMs < SILENT_MS && ", ""],
+    ["trusted-though-it-heard-of-a-later-epoch", " && seen.status.epochSeen <= lock.epoch", ""],
+    ["another-standby-trusted-for-ever", "return following === cascadeOf(view);", "return true;"],
+    ["let-go-while-it-streams", ' || replicationState === "streaming") return null;', ") return null;"],
+    ["consistent-without-its-wal", "walEnd.lsn < minRecoveryLsn", "false"],
+  ]),
   ...keep("standby", [
+    [
+      "stopped-standby-streams-uncompared",
+      "  if (isOnHistory(view)) {\n",
+      "  if (true) {\n",
+    ],
+    [
+      "running-standby-of-an-earlier-epoch-streams-uncompared",
+      'return isVouched(view) || replicationState === "streaming";',
+      "return true;",
+    ],
     [
       "standby-follows-nobody",
       '{ kind: "start-standby", follow }',
@@ -560,6 +581,25 @@ const cluster = [
     ],
     ["switched-over-to-one-that-writes-nothing", "holder.wroteUnder !== lock.epoch) {", "false) {"],
     ["refused-at-once-for-a-lag", "if (view.requestForMs < judged.patienceMs) return null;", ""],
+  ]),
+  ...mutationsOf("src/agent/loop/vouched_epoch.ts", ["src/agent/loop/vouched_epoch.test.ts"], [
+    ["vouched-by-an-old-look", " || lastLookMs < this.#lockEpochMs", ""],
+    [
+      "vouched-by-anybody's-stream",
+      "return following === (lock.holder",
+      "return true || following === (lock.holder",
+    ],
+    [
+      "vouched-after-it-left-recovery",
+      "if (postgres.inRecovery === false) this.#epoch = null;\n    else if",
+      "if",
+    ],
+    [
+      "vouched-by-a-copy-of-a-standby",
+      "action.from.name === action.leader.name ? lockEpoch : null",
+      "lockEpoch",
+    ],
+    ["vouched-after-it-was-let-go", "action.follow === null ? null : lockEpoch", "lockEpoch"],
   ]),
   ...mutationsOf("src/agent/loop/own_status.ts", ["src/agent/loop/own_status.test.ts"], [
     ["what-was-written-alone-forgotten-by-a-restart", "directory.wroteAlone === true && ", "false && "],

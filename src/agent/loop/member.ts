@@ -292,6 +292,7 @@ export class Member {
     const node = nodeView(this.#rooms, this.#wishes, nowMs);
     const decision = keep(node);
     const isNew = voter.note("keeper", decision, decision.actions);
+    observer.vouched.decided(decision.actions, node.dcs.lock.epoch);
     for (const action of decision.actions) actor.act(action, decision);
     const standing = {
       ...node,

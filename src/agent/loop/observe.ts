@@ -9,6 +9,7 @@ import type { GuardView } from "../../model/guard_view.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import type { DcsState } from "../../model/records.ts";
 import { ReceivedGrowth } from "./received_growth.ts";
+import { VouchedEpoch } from "./vouched_epoch.ts";
 
 /** The part of the view that is not remembered here. */
 export interface Seen extends
@@ -25,6 +26,7 @@ export interface Seen extends
     | "raftLostForMs"
     | "undeclaredForMs"
     | "primaryForMs"
+    | "vouchedEpoch"
   > {
   readonly dcs: DcsState;
   readonly postgres: PostgresView;
@@ -35,6 +37,7 @@ export interface Seen extends
 }
 
 export class Observer {
+  readonly vouched = new VouchedEpoch();
   readonly #received = new ReceivedGrowth();
   #lastStreamingMs: number;
   #lastRaftMs: number;
@@ -85,6 +88,7 @@ export class Observer {
       notStreamingForMs: nowMs - this.#lastStreamingMs,
       receivedGrewMs: this.#received.look(name, statuses, nowMs),
       primaryForMs: nowMs - this.#notPrimaryMs,
+      vouchedEpoch: this.vouched.look(seen, nowMs),
       startingForMs: nowMs - this.#notStartingMs,
       raftLostForMs: nowMs - this.#lastRaftMs,
       undeclaredForMs: nowMs - this.#declaredMs,

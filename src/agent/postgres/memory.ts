@@ -288,6 +288,7 @@ export class PostgresMemory {
       displaced: up ? this.displaced : null,
       checkpointAfterPromote: status !== null && status.checkpointTimeline === status.timeline,
       divergence: this.divergence,
+      ...(this.rewoundInVain === null ? {} : { rewoundInVain: true }),
       ...(this.loss.last === null ? {} : { lost: this.loss.last }),
       timelineHistory: this.timelineHistory,
       state: this.#state(process, paused),

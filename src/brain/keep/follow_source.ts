@@ -17,7 +17,7 @@ import { sourceOf, upstreamOf } from "./view.ts";
 import type { NodeView } from "./view.ts";
 
 /** A member that is followed is given up after such a silence. */
-const SILENT_MS = 3000;
+export const SILENT_MS = 3000;
 
 /** null: there is nobody, as with sourceOf. Not asked of a member that does not stream. */
 export function followed(view: NodeView): Upstream | null {

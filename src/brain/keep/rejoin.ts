@@ -5,7 +5,7 @@ import type { MemberStatus } from "../../model/member_status.ts";
 import type { FinishedAction } from "../../model/postgres_view.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import type { Action } from "../actions.ts";
-import { isArchiveOnly } from "./follow_source.ts";
+import { followed, isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { isUncompared, livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
 
@@ -32,9 +32,15 @@ export function mustCompare(view: NodeView, holder: string, primary: MemberStatu
   return !retryLater({ ok: false, atMs: view.postgres.divergence!.atMs, failures: 1 }, view.nowMs);
 }
 
-/** A directory that has not joined this cluster may have another history on the very same timeline. */
+/**
+ * A directory that has not joined this cluster may have another history on the very same timeline. A server
+ * that starts replays all that its disk holds before it streams.
+ */
 export function comparison(view: NodeView, other: Upstream): Action {
-  return { kind: "compare-history", with: other, ...(isUncompared(view) ? { content: true } : {}) };
+  const { directory, process } = view.postgres;
+  const starts = process === "none" && directory.kind === "valid" && directory.standbySignal;
+  const isWhole = isUncompared(view) || starts;
+  return { kind: "compare-history", with: other, ...(isWhole ? { content: true } : {}) };
 }
 
 /**
@@ -71,7 +77,7 @@ function startAgain(view: NodeView): Outcome | null {
   if (compared(view, upstream.name, primary) !== "same") return null;
   return decide(`same history: starting as a secondary of ${upstream.name}`, {
     kind: "start-standby",
-    follow: isArchiveOnly(view.name, view) ? null : upstream,
+    follow: isArchiveOnly(view.name, view) ? null : followed(view),
   });
 }
 

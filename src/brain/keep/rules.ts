@@ -28,6 +28,7 @@ import { SHUTDOWN } from "./shutdown.ts";
 import { STANDBY } from "./standby.ts";
 import { STANDBY_LEADER } from "./standby_leader.ts";
 import { type NodeView, retryLater } from "./view.ts";
+import { VOUCHED } from "./vouched.ts";
 import { WAITING } from "./waiting.ts";
 import { WATCHDOG } from "./watchdog.ts";
 
@@ -49,7 +50,15 @@ const HOLDER: readonly NodeRule[] = [
 ];
 
 /** They decide in pause as they do otherwise, and say then that it is pause. */
-const ORDINARY: readonly NodeRule[] = [...PAUSE, LEFTOVERS, ...HOLDER, ...WAITING, ...STANDBY, ...REJOIN];
+const ORDINARY: readonly NodeRule[] = [
+  ...PAUSE,
+  LEFTOVERS,
+  ...HOLDER,
+  ...WAITING,
+  ...VOUCHED,
+  ...STANDBY,
+  ...REJOIN,
+];
 
 /** All rules, most urgent first. */
 export const RULES: readonly NodeRule[] = [

@@ -248,7 +248,7 @@ const CASES: readonly Case[] = [
     "a standby that PostgreSQL refuses to start is compared with the primary",
     node({ postgres: postgres({ ...STOPPED, last: failed("start") }) }),
     "start-standby",
-    { kind: "compare-history", with: from("a") },
+    COMPARE_CONTENT,
   ],
   [
     "with the same history it is started again",

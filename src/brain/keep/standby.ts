@@ -18,6 +18,7 @@ import {
   retryLater,
   sourceOf,
 } from "./view.ts";
+import { isOnHistory, isVouched, needsWal } from "./vouched.ts";
 
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
@@ -66,7 +67,18 @@ function start(view: NodeView): Outcome | null {
   if (isArchiveOnly(view.name, view)) {
     return decide("starting as a secondary that does not stream", { kind: "start-standby", follow: null });
   }
-  return decide(`starting as a secondary of ${follow.name}`, { kind: "start-standby", follow });
+  if (isOnHistory(view)) {
+    return decide(`starting as a secondary of ${follow.name}`, { kind: "start-standby", follow });
+  }
+  // The rules of a rejoin compare first.
+  if (livingHolder(view) !== null || needsWal(view)) return null;
+  return decide(
+    `starting as a secondary of nobody: WAL is compared when ${follow.name} is a running primary`,
+    {
+      kind: "start-standby",
+      follow: null,
+    },
+  );
 }
 
 /**
@@ -142,7 +154,7 @@ function compareFirst(view: NodeView, upstream: Upstream): Outcome | null {
 /** What it would stream is known to continue the WAL that it has. */
 function isContinued(view: NodeView, upstream: Upstream): boolean {
   const { following, replicationState } = view.postgres;
-  if (following === upstream.name) return true;
+  if (following === upstream.name) return isVouched(view) || replicationState === "streaming";
   // One that has not joined this cluster, and streams already, is found out by that stream.
   if (isUnjoined(view)) return replicationState === "streaming";
   const holder = view.dcs.lock.holder;
@@ -180,7 +192,7 @@ function joinedHistory(view: NodeView): Outcome | null {
   if (initialize !== null && isPrimary && isUncompared(view)) {
     return decide("this directory is the cluster's from now on", {
       kind: "joined-history",
-      founding: historyOf(view.dcs),
+      founding: historyOf(initialize, view.dcs.clusterEpoch),
     });
   }
   const primary = livingHolder(view);
@@ -189,7 +201,7 @@ function joinedHistory(view: NodeView): Outcome | null {
   if (replicationState !== "streaming" || (timeline ?? 0) < (primary.timeline ?? Infinity)) return null;
   return decide(`streams from ${primary.name}: a standby like any other`, {
     kind: "joined-history",
-    founding: historyOf(view.dcs),
+    founding: historyOf(initialize, view.dcs.clusterEpoch),
   });
 }
 

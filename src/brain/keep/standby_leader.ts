@@ -150,7 +150,7 @@ function rest(view: NodeView): Outcome | null {
   if (
     initialize !== null && process === "running" && replicationState === "streaming" && isUncompared(view)
   ) {
-    const founding = historyOf(view.dcs);
+    const founding = historyOf(initialize, view.dcs.clusterEpoch);
     return decide("this directory is the cluster's from now on", { kind: "joined-history", founding });
   }
   return decide(

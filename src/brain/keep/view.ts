@@ -65,6 +65,11 @@ export interface NodeView {
   readonly statuses: readonly SeenStatus[];
   /** ms for which a running standby has not been streaming from the present holder on its timeline. */
   readonly notStreamingForMs: number;
+  /**
+   * The epoch under which this standby was last known to be on the history of its holder (VouchedEpoch).
+   * Null or absent: not known.
+   */
+  readonly vouchedEpoch?: number | null;
   /** When the end of received WAL was last seen to grow on any other member. */
   readonly receivedGrewMs: number;
   /** ms for which the server has been starting; 0: it is not. */
@@ -159,32 +164,32 @@ export function isUndeclared(
   return process !== "none" && writable && epoch === null;
 }
 
+/** What its directory is known to be a part of, and what the cluster is. */
+export interface FoundingView {
+  readonly dcs: Pick<DcsState, "initialize" | "clusterEpoch">;
+  readonly postgres: Pick<PostgresView, "directory">;
+}
+
 /**
  * It is not known to be a part of this cluster's history: the cluster was founded anew, perhaps from an older
  * copy of its data. Then timelines and positions do not show whose WAL it has.
  */
-export function isUnjoined({ dcs: { initialize }, postgres: { directory } }: UnjoinedView): boolean {
-  if (directory.kind !== "valid" || directory.founding === undefined) return false;
-  if (!isInitialized({ initialize })) return false;
-  const founding = foundingOf(initialize!);
-  return directory.founding !== founding && directory.founding?.startsWith(`${founding} recovered `) !== true;
+export function isUnjoined(view: FoundingView): boolean {
+  if (!isUncompared(view)) return false;
+  const founding = foundingOf(view.dcs.initialize!);
+  return markOf(view) !== founding && markOf(view)?.startsWith(`${founding} recovered `) !== true;
 }
 
 /** The same, or it has not been a part of it since the cluster was recovered from a lost majority. */
-export function isUncompared(view: UncomparedView): boolean {
-  const { dcs, postgres: { directory } } = view;
-  if (directory.kind !== "valid" || directory.founding === undefined) return false;
-  return isInitialized(dcs) && directory.founding !== historyOf(dcs);
+export function isUncompared(view: FoundingView): boolean {
+  const mark = markOf(view);
+  const { initialize, clusterEpoch } = view.dcs;
+  if (mark === undefined || !isInitialized({ initialize })) return false;
+  return mark !== historyOf(initialize!, clusterEpoch);
 }
 
-export interface UnjoinedView {
-  readonly dcs: Pick<DcsState, "initialize">;
-  readonly postgres: Pick<PostgresView, "directory">;
-}
-
-export interface UncomparedView {
-  readonly dcs: Pick<DcsState, "initialize" | "clusterEpoch">;
-  readonly postgres: Pick<PostgresView, "directory">;
+function markOf({ postgres: { directory } }: FoundingView): string | null | undefined {
+  return directory.kind === "valid" ? directory.founding : undefined;
 }
 
 /** It runs for its users as it did before there was an agent: it is neither changed nor ended. */

@@ -8,7 +8,10 @@ import { cloneRemote } from "./bootstrap_standby.ts";
 import { restore } from "./copy_source.ts";
 import { isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { isUncompared, type NodeView, retryLater, upstreamOf } from "./view.ts";
+import { type NodeView, retryLater, upstreamOf } from "./view.ts";
+import { isVouched, needsWal } from "./vouched.ts";
+
+const WAITS_FOR_WAL = "its data is not consistent without more WAL: waiting for a primary";
 
 const isDown = ({ tenure, dcs, postgres }: NodeView) =>
   tenure !== "holding" && dcs.lock.holder === null && postgres.process === "none";
@@ -57,15 +60,15 @@ function cut({ tenure, dcs, postgres, syncWithout }: NodeView): Outcome | null {
 function start(view: NodeView): Outcome | null {
   if (!isDown(view)) return null;
   if (isPromised(view.dcs.sync) && !view.syncWithout?.cut) {
+    if (needsWal(view)) return decide(WAITS_FOR_WAL);
     return decide("starting as a secondary of nobody", { kind: "start-standby", follow: null });
   }
-  // Who it does not know to have followed may have begun a timeline with the number of this one's: WAL is
-  // compared once there is a holder.
-  const { lastHolder } = view.dcs.lock;
-  const isKnown = view.postgres.following === lastHolder && !isUncompared(view);
+  // Otherwise WAL is compared once there is a holder.
+  const isKnown = view.postgres.following === view.dcs.lock.lastHolder && isVouched(view);
+  if (!isKnown && needsWal(view)) return decide(WAITS_FOR_WAL);
   return decide("starting as a secondary", {
     kind: "start-standby",
-    follow: isArchiveOnly(view.name, view) || !isKnown ? null : upstreamOf(view, lastHolder),
+    follow: isArchiveOnly(view.name, view) || !isKnown ? null : upstreamOf(view, view.postgres.following),
   });
 }
 

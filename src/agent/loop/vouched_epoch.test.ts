@@ -1,0 +1,97 @@
+import { expect, test } from "bun:test";
+import type { Action } from "../../brain/actions.ts";
+import {
+  cluster,
+  FREE,
+  lock,
+  node,
+  postgres,
+  primaryStatus,
+  seen,
+  status,
+  STOPPED,
+} from "../../brain/testing.ts";
+import type { NodeView } from "../../brain/keep/view.ts";
+import type { LockRecord } from "../../model/records.ts";
+import type { PostgresView } from "../../model/postgres_view.ts";
+import { VouchedEpoch } from "./vouched_epoch.ts";
+
+const from = (name: string) => ({ name, connUrl: `postgres://${name}:5432/postgres` });
+const under = (change: Partial<LockRecord>) => cluster({ lock: lock(change) });
+/** Looked at just now. */
+function view(own: Partial<PostgresView>, change: Partial<NodeView> = {}): NodeView {
+  return node({ ...change, postgres: postgres(own) });
+}
+const DOWN = view({ ...STOPPED, following: "a" });
+
+/** What is known after these decisions, each under its epoch. */
+function after(...decided: readonly (readonly [Action, number])[]): number | null {
+  const vouched = new VouchedEpoch();
+  for (const [action, epoch] of decided) vouched.decided([action], epoch);
+  return vouched.look(DOWN, 1);
+}
+
+const follow = (name: string | null): Action => ({
+  kind: "follow",
+  follow: name === null ? null : from(name),
+});
+const clone = (name: string): Action => ({ kind: "clone", from: from(name), leader: from("a"), of: null });
+
+test("nothing is known of what happened before this start of the agent", () => {
+  expect(new VouchedEpoch().look(DOWN, 0)).toBeNull();
+});
+
+test("what a member was pointed at, started with or copied from counts under the epoch of the decision", () => {
+  expect(after([follow("a"), 3])).toBe(3);
+  expect(after([{ kind: "start-standby", follow: from("a") }, 3], [{ kind: "restart" }, 4])).toBe(3);
+  expect(after([clone("a"), 2])).toBe(2);
+  expect(after([{ kind: "rewind", from: from("a") }, 5])).toBe(5);
+});
+
+test("a copy of a standby's data, a backup, and a directory that is set aside say nothing", () => {
+  const known = [follow("a"), 3] as const;
+  expect(after(known, [clone("c"), 3])).toBeNull();
+  expect(after(known, [{ kind: "restore", systemId: "1" }, 3])).toBeNull();
+  expect(after(known, [{ kind: "set-aside", why: "" }, 3])).toBeNull();
+  expect(after(known, [{ kind: "promote", epoch: 3 }, 3])).toBeNull();
+  expect(after(known, [{ kind: "start-primary", epoch: 3 }, 3])).toBeNull();
+  expect(after(known, [follow(null), 3])).toBeNull();
+  expect(after(known, [{ kind: "start-standby", follow: null }, 3])).toBeNull();
+});
+
+test("a stream from the holder counts, and is remembered when it ends", () => {
+  const vouched = new VouchedEpoch();
+  expect(vouched.look(view({ lastLookMs: 10 }), 10)).toBe(3);
+  expect(vouched.look(view({ lastLookMs: 20, replicationState: null }), 20)).toBe(3);
+  expect(vouched.look(DOWN, 30)).toBe(3);
+});
+
+test("also one from the last holder, and from a standby that the tag names", () => {
+  expect(new VouchedEpoch().look(view({}, { dcs: under(FREE) }), 0)).toBe(3);
+  const tagged = seen(status("b", { tags: { replicatefrom: "c" } }));
+  const statuses = [seen(primaryStatus("a")), tagged, seen(status("c"))];
+  expect(new VouchedEpoch().look(view({ following: "c" }, { statuses }), 0)).toBe(3);
+});
+
+test("no stream counts from anybody else, in a server that does not run, or that has not been looked at", () => {
+  expect(new VouchedEpoch().look(view({ following: "c" }), 0)).toBeNull();
+  expect(new VouchedEpoch().look(view({ process: "starting" }), 0)).toBeNull();
+  expect(new VouchedEpoch().look(view({ lastLookMs: null }), 0)).toBeNull();
+  expect(new VouchedEpoch().look(view({ replicationState: "in archive recovery" }), 0)).toBeNull();
+});
+
+test("a stream that was seen before the epoch was known is one of the epoch before", () => {
+  const vouched = new VouchedEpoch();
+  vouched.look(view({ lastLookMs: 10 }), 10);
+  const dcs = under({ epoch: 4 });
+  expect(vouched.look(view({ lastLookMs: 19 }, { dcs }), 20)).toBe(3);
+  expect(vouched.look(view({ lastLookMs: 19 }, { dcs }), 21)).toBe(3);
+  expect(vouched.look(view({ lastLookMs: 20 }, { dcs }), 22)).toBe(4);
+});
+
+test("a server that has left recovery may have written what nobody else has", () => {
+  const vouched = new VouchedEpoch();
+  vouched.look(view({}), 0);
+  expect(vouched.look(view({ inRecovery: false }), 1)).toBeNull();
+  expect(vouched.look(DOWN, 2)).toBeNull();
+});

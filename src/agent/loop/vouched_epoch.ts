@@ -1,0 +1,65 @@
+/**
+ * Remembers under which epoch this member's standby was last known to be on the holder's history: it was
+ * pointed there by a decision of that epoch, copied from the holder, or seen to stream from it. PostgreSQL
+ * connects to an address again by itself, and goes by numbers of timelines; what answers there may have been
+ * rewound since to another timeline of the same number. The rules therefore compare WAL before a standby
+ * streams again, unless this epoch is the present one (isVouched).
+ *
+ * It is not written down: what happened while no agent ran is not known.
+ */
+import type { Action } from "../../brain/actions.ts";
+import { cascadeOf } from "../../brain/keep/follow_source.ts";
+import type { NodeView } from "../../brain/keep/view.ts";
+
+type Seen = Pick<NodeView, "name" | "dcs" | "statuses" | "postgres">;
+
+export class VouchedEpoch {
+  #epoch: number | null = null;
+  #lockEpoch: number | null = null;
+  #lockEpochMs = -Infinity;
+
+  look(seen: Seen, nowMs: number): number | null {
+    const { dcs: { lock }, postgres } = seen;
+    if (lock.epoch !== this.#lockEpoch) {
+      this.#lockEpoch = lock.epoch;
+      this.#lockEpochMs = nowMs;
+    }
+    // It may write what nobody else has.
+    if (postgres.inRecovery === false) this.#epoch = null;
+    else if (this.#streams(seen)) this.#epoch = lock.epoch;
+    return this.#epoch;
+  }
+
+  /** By a look at the server since the epoch is known: an older stream is one of the epoch before. */
+  #streams(seen: Seen): boolean {
+    const { lock } = seen.dcs;
+    const { process, replicationState, following, lastLookMs } = seen.postgres;
+    if (process !== "running" || following === null || replicationState !== "streaming") return false;
+    if (lastLookMs === null || lastLookMs < this.#lockEpochMs) return false;
+    return following === (lock.holder ?? lock.lastHolder) || following === cascadeOf(seen);
+  }
+
+  /** What was decided under the epoch `lockEpoch`. */
+  decided(actions: readonly Action[], lockEpoch: number): void {
+    for (const action of actions) {
+      switch (action.kind) {
+        case "follow":
+        case "start-standby":
+          this.#epoch = action.follow === null ? null : lockEpoch;
+          break;
+        case "clone":
+          this.#epoch = action.from.name === action.leader.name ? lockEpoch : null;
+          break;
+        case "rewind":
+          this.#epoch = lockEpoch;
+          break;
+        case "restore":
+        case "set-aside":
+        case "bootstrap":
+        case "start-primary":
+        case "promote":
+          this.#epoch = null;
+      }
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/** PostgreSQL goes by the number of a timeline, and one number may have been given twice. */
+import {
+  cluster,
+  DYNAMIC,
+  FREE,
+  holder,
+  lock,
+  node,
+  postgres,
+  primaryStatus,
+  seen,
+  STANDBY_DIRECTORY,
+  status,
+  STOPPED,
+} from "../testing.ts";
+import { remoteOf } from "../../model/standby_cluster.ts";
+import type { PostgresView } from "../../model/postgres_view.ts";
+import { type Case, decides, from, PAUSED, verdict } from "./testing.ts";
+import type { NodeView } from "./view.ts";
+import { VOUCHED } from "./vouched.ts";
+
+const LET_GO = { kind: "follow", follow: null } as const;
+const COMPARE = { kind: "compare-history", with: from("a") } as const;
+const COMPARE_ALL = { ...COMPARE, content: true } as const;
+const start = (follow: string | null) =>
+  ({ kind: "start-standby", follow: follow === null ? null : from(follow) }) as const;
+
+/** It follows a, and PostgreSQL tries to connect. */
+function connecting(change: Partial<NodeView> = {}, own: Partial<PostgresView> = {}): NodeView {
+  return node({ postgres: postgres({ replicationState: null, ...own }), ...change });
+}
+const stopped = (change: Partial<NodeView> = {}, own: Partial<PostgresView> = {}) =>
+  node({ postgres: postgres({ ...STOPPED, following: "a", ...own }), ...change });
+
+const primary = seen(primaryStatus("a"));
+const silent = { statuses: [seen(primaryStatus("a"), 3000), seen(status("c"))] };
+const rewound = { statuses: [seen(status("a", { epochSeen: 4, following: "c" })), seen(status("c"))] };
+const free = { dcs: cluster({ lock: lock(FREE) }) };
+const older = { vouchedEpoch: 2 };
+const standbyCluster = { host: "10.0.0.9" };
+const REMOTE = remoteOf(standbyCluster);
+const NEEDS_WAL: Partial<PostgresView> = {
+  directory: { ...STANDBY_DIRECTORY, control: { ...STANDBY_DIRECTORY.control, minRecoveryLsn: 1001 } },
+};
+
+const RUNNING: readonly Case[] = [
+  ["while its holder is heard, PostgreSQL connects again by itself", connecting(), "idle"],
+  [
+    "also to a server that is down: it is the same one",
+    connecting({
+      statuses: [seen(primaryStatus("a", { running: false, writable: false }), 2999)],
+    }),
+    "idle",
+  ],
+  ["it does not connect again to a member that is silent", connecting(silent), "let-go", LET_GO],
+  ["nor to one that is not known at all", connecting({ statuses: [] }), "let-go", LET_GO],
+  ["nor to one that has heard of a later epoch", connecting(rewound), "let-go", LET_GO],
+  [
+    "one that is to be promoted follows its predecessor still, and is trusted",
+    connecting({ statuses: [seen(status("a", { following: "c" })), seen(status("c"))] }),
+    "idle",
+  ],
+  ["nor to any under an epoch that was granted since", connecting(older), "let-go", LET_GO],
+  ["nor where the epoch is not known", connecting({ vouchedEpoch: null }), "let-go", LET_GO],
+  ["nor where pg_rewind has done nothing", connecting({}, { rewoundInVain: true }), "let-go", LET_GO],
+  [
+    "nor in a directory that is not the cluster's yet",
+    connecting({}, { directory: { ...STANDBY_DIRECTORY, founding: "a 0" } }),
+    "let-go",
+    LET_GO,
+  ],
+  ["what streams is left alone", node({ ...silent, ...older }), "idle"],
+  ["while the lock is free the last holder is trusted as long", connecting(free), "idle"],
+  ["and not longer", connecting({ ...free, ...rewound }), "let-go", LET_GO],
+  [
+    "another standby is trusted while the tag names it",
+    connecting({
+      statuses: [primary, seen(status("b", { tags: { replicatefrom: "c" } })), seen(status("c"))],
+    }, { following: "c" }),
+    "idle",
+  ],
+  [
+    "and while it follows the holder",
+    connecting({
+      statuses: [
+        primary,
+        seen(status("b", { tags: { replicatefrom: "c" } })),
+        seen(status("c", { following: "d" })),
+      ],
+    }, { following: "c" }),
+    "let-go",
+    LET_GO,
+  ],
+  [
+    "one that follows nobody is compared before it is pointed there",
+    connecting(older, { following: null }),
+    "follow",
+    COMPARE,
+  ],
+  [
+    "a server that others have promoted has nobody to let go",
+    connecting({ ...older, ...PAUSED }, { inRecovery: false }),
+    "idle",
+  ],
+  [
+    "the holder is about to be promoted",
+    holder({ ...older, postgres: postgres({ replicationState: null }) }),
+    "promote",
+    { kind: "promote", epoch: 3 },
+  ],
+  [
+    "a former standby leader has streamed from elsewhere, and is pointed at its successor",
+    connecting({
+      ...older,
+      dynamic: { ...DYNAMIC, standbyCluster },
+    }, { following: REMOTE.name, followingUrl: REMOTE.connUrl }),
+    "follow",
+    { kind: "follow", follow: from("a") },
+  ],
+];
+
+const STARTED: readonly Case[] = [
+  ["a standby of this epoch is started at once", stopped(), "start-standby", start("a")],
+  ["also where it has followed nobody", stopped({}, { following: null }), "start-standby", start("a")],
+  [
+    "one of an earlier epoch is compared first, with all that is on its disk",
+    stopped(older),
+    "compare",
+    COMPARE_ALL,
+  ],
+  ["one of which nothing is known as well", stopped({ vouchedEpoch: null }), "compare", COMPARE_ALL],
+  [
+    "with the same history it is started",
+    stopped(older, { divergence: verdict("same") }),
+    "start-again",
+    start("a"),
+  ],
+  [
+    "one that pg_rewind did nothing for is compared",
+    stopped({}, { rewoundInVain: true }),
+    "compare",
+    COMPARE_ALL,
+  ],
+  [
+    "without a primary to compare with, it follows nobody",
+    stopped({ ...older, ...silent }),
+    "start-standby",
+    start(null),
+  ],
+  [
+    "what would not come up so waits for a primary",
+    stopped({ ...older, ...silent }, NEEDS_WAL),
+    "await-primary",
+  ],
+  ["and one that is known is started all the same", stopped(silent, NEEDS_WAL), "start-standby", start("a")],
+  ["while the lock is free, too", stopped(free, NEEDS_WAL), "start-to-report", start("a")],
+  [
+    "where it is not known it waits there as well",
+    stopped({ ...free, ...older }, NEEDS_WAL),
+    "start-to-report",
+  ],
+  ["or follows nobody", stopped({ ...free, ...older }), "start-to-report", start(null)],
+  [
+    "a last holder that was rewound is not followed",
+    stopped({ ...free, ...rewound }),
+    "start-to-report",
+    start(null),
+  ],
+];
+
+decides(VOUCHED, [...RUNNING, ...STARTED]);
