@@ -333,8 +333,13 @@ const standby = [
   ...keep("waiting", [
     [
       "pointed-at-the-last-holder-uncompared",
-      "view.postgres.following === view.dcs.lock.lastHolder && isVouched(view)",
-      "view.postgres.following === view.dcs.lock.lastHolder",
+      " === lastHolder && isVouched(view)",
+      " === lastHolder",
+    ],
+    [
+      "older-directory-pointed-at-the-last-holder",
+      " && isVouched(view) && !isUncompared(view)",
+      " && isVouched(view)",
     ],
     ["started-without-the-wal-it-needs", "if (!isKnown && needsWal(view))", "if (false)"],
     [
@@ -344,14 +349,12 @@ const standby = [
     ],
     [
       "waiting-standby-follows-nobody",
-      "!isKnown ? null : upstreamOf(view, view.postgres.following)",
+      "!isKnown ? null : upstreamOf(view, lastHolder)",
       "true ? null : null",
     ],
   ]),
   ...keep("vouched", [
-    ["trusted-under-another-epoch", "vouchedEpoch === lock.epoch && ", ""],
-    ["trusted-though-pg-rewind-did-nothing", " && postgres.rewoundInVain !== true", ""],
-    ["trusted-in-a-directory-of-before", " && !isUncompared(view);", ";"],
+    ["trusted-under-another-epoch", "return vouchedEpoch === lock.epoch;", "return true;"],
     ["trusted-while-silent", "seen.ageMs < SILENT_MS && ", ""],
     ["trusted-though-it-heard-of-a-later-epoch", " && seen.status.epochSeen <= lock.epoch", ""],
     ["another-standby-trusted-for-ever", "return following === cascadeOf(view);", "return true;"],

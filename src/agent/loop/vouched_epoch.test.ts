@@ -45,7 +45,22 @@ test("what a member was pointed at, started with or copied from counts under the
   expect(after([follow("a"), 3])).toBe(3);
   expect(after([{ kind: "start-standby", follow: from("a") }, 3], [{ kind: "restart" }, 4])).toBe(3);
   expect(after([clone("a"), 2])).toBe(2);
-  expect(after([{ kind: "rewind", from: from("a") }, 5])).toBe(5);
+});
+
+test("a rewind that has done its work counts, and no other one", () => {
+  const rewind: Action = { kind: "rewind", from: from("a") };
+  const ended = (ok: boolean, change: Partial<PostgresView> = {}) => {
+    const vouched = new VouchedEpoch();
+    vouched.decided([follow("a")], 3);
+    vouched.decided([rewind], 5);
+    const before = vouched.look(DOWN, 0);
+    const last = { rewind: { kind: "rewind", ok, atMs: 1, detail: "", failures: ok ? 0 : 1 } } as const;
+    const view = node({ postgres: postgres({ ...STOPPED, ...change, last }) });
+    return [before, vouched.look(view, 1), vouched.look(view, 2)];
+  };
+  expect(ended(true)).toEqual([null, 5, 5]);
+  expect(ended(false)).toEqual([null, null, null]);
+  expect(ended(true, { rewoundInVain: true })).toEqual([null, null, null]);
 });
 
 test("a copy of a standby's data, a backup, and a directory that is set aside say nothing", () => {

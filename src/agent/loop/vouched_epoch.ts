@@ -15,6 +15,9 @@ type Seen = Pick<NodeView, "name" | "dcs" | "statuses" | "postgres">;
 
 export class VouchedEpoch {
   #epoch: number | null = null;
+  /** Of the decision for the last rewind; null: its end has been looked at. */
+  #rewindUnder: number | null = null;
+  #rewoundMs = -Infinity;
   #lockEpoch: number | null = null;
   #lockEpochMs = -Infinity;
 
@@ -24,10 +27,18 @@ export class VouchedEpoch {
       this.#lockEpoch = lock.epoch;
       this.#lockEpochMs = nowMs;
     }
+    this.#lookAtRewind(postgres);
     // It may write what nobody else has.
     if (postgres.inRecovery === false) this.#epoch = null;
     else if (this.#streams(seen)) this.#epoch = lock.epoch;
     return this.#epoch;
+  }
+
+  #lookAtRewind({ last: { rewind }, rewoundInVain }: NodeView["postgres"]): void {
+    if (rewind === undefined || rewind.atMs === this.#rewoundMs) return;
+    this.#rewoundMs = rewind.atMs;
+    if (rewind.ok && rewoundInVain !== true) this.#epoch = this.#rewindUnder;
+    this.#rewindUnder = null;
   }
 
   /** By a look at the server since the epoch is known: an older stream is one of the epoch before. */
@@ -51,7 +62,8 @@ export class VouchedEpoch {
           this.#epoch = action.from.name === action.leader.name ? lockEpoch : null;
           break;
         case "rewind":
-          this.#epoch = lockEpoch;
+          this.#epoch = null;
+          this.#rewindUnder = lockEpoch;
           break;
         case "restore":
         case "set-aside":

@@ -8,12 +8,11 @@
 import { statusOf } from "../cluster/view.ts";
 import { cascadeOf, SILENT_MS } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { isUncompared, type NodeView, remoteUpstream } from "./view.ts";
+import { type NodeView, remoteUpstream } from "./view.ts";
 
 /** Its WAL continues in that of the holder of the present epoch. */
-export function isOnHistory(view: NodeView): boolean {
-  const { dcs: { lock }, vouchedEpoch, postgres } = view;
-  return vouchedEpoch === lock.epoch && postgres.rewoundInVain !== true && !isUncompared(view);
+export function isOnHistory({ dcs: { lock }, vouchedEpoch }: NodeView): boolean {
+  return vouchedEpoch === lock.epoch;
 }
 
 /**

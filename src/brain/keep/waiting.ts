@@ -8,7 +8,7 @@ import { cloneRemote } from "./bootstrap_standby.ts";
 import { restore } from "./copy_source.ts";
 import { isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { type NodeView, retryLater, upstreamOf } from "./view.ts";
+import { isUncompared, type NodeView, retryLater, upstreamOf } from "./view.ts";
 import { isVouched, needsWal } from "./vouched.ts";
 
 const WAITS_FOR_WAL = "its data is not consistent without more WAL: waiting for a primary";
@@ -64,11 +64,12 @@ function start(view: NodeView): Outcome | null {
     return decide("starting as a secondary of nobody", { kind: "start-standby", follow: null });
   }
   // Otherwise WAL is compared once there is a holder.
-  const isKnown = view.postgres.following === view.dcs.lock.lastHolder && isVouched(view);
+  const { lastHolder } = view.dcs.lock;
+  const isKnown = view.postgres.following === lastHolder && isVouched(view) && !isUncompared(view);
   if (!isKnown && needsWal(view)) return decide(WAITS_FOR_WAL);
   return decide("starting as a secondary", {
     kind: "start-standby",
-    follow: isArchiveOnly(view.name, view) || !isKnown ? null : upstreamOf(view, view.postgres.following),
+    follow: isArchiveOnly(view.name, view) || !isKnown ? null : upstreamOf(view, lastHolder),
   });
 }
 
