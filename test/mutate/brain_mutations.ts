@@ -368,11 +368,6 @@ const standby = [
       "  if (true) {\n",
     ],
     [
-      "running-standby-of-an-earlier-epoch-streams-uncompared",
-      'return isVouched(view) || replicationState === "streaming";',
-      "return true;",
-    ],
-    [
       "standby-follows-nobody",
       '{ kind: "start-standby", follow }',
       '{ kind: "start-standby", follow: null }',
@@ -597,6 +592,8 @@ const cluster = [
       "if (postgres.inRecovery === false) this.#epoch = null;\n    else if",
       "if",
     ],
+    ["vouched-by-a-rewind-in-vain", "rewind.ok && rewoundInVain !== true", "rewind.ok"],
+    ["vouched-by-a-failed-rewind", "rewind.ok && rewoundInVain !== true", "rewoundInVain !== true"],
     [
       "vouched-by-a-copy-of-a-standby",
       "action.from.name === action.leader.name ? lockEpoch : null",

@@ -18,7 +18,7 @@ import {
   retryLater,
   sourceOf,
 } from "./view.ts";
-import { isOnHistory, isVouched, needsWal } from "./vouched.ts";
+import { isOnHistory, needsWal } from "./vouched.ts";
 
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
@@ -154,7 +154,8 @@ function compareFirst(view: NodeView, upstream: Upstream): Outcome | null {
 /** What it would stream is known to continue the WAL that it has. */
 function isContinued(view: NodeView, upstream: Upstream): boolean {
   const { following, replicationState } = view.postgres;
-  if (following === upstream.name) return isVouched(view) || replicationState === "streaming";
+  // The rule let-go has seen to that.
+  if (following === upstream.name) return true;
   // One that has not joined this cluster, and streams already, is found out by that stream.
   if (isUnjoined(view)) return replicationState === "streaming";
   const holder = view.dcs.lock.holder;

@@ -47,7 +47,11 @@ const CASES: readonly Case[] = [
     "one of an earlier founding of the cluster follows nobody before it was compared",
     node({
       dcs: cluster({ lock: lock(FREE) }),
-      postgres: postgres({ ...STOPPED, directory: { ...STANDBY_DIRECTORY, founding: null } }),
+      postgres: postgres({
+        ...STOPPED,
+        following: "a",
+        directory: { ...STANDBY_DIRECTORY, founding: null },
+      }),
     }),
     "start-to-report",
     { "kind": "start-standby", "follow": null },
