@@ -15,7 +15,7 @@ type Seen = Pick<NodeView, "name" | "dcs" | "statuses" | "postgres">;
 
 export class VouchedEpoch {
   #epoch: number | null = null;
-  /** Of the decision for the last rewind; null: its end has been looked at. */
+  /** The epoch of the decision for the last rewind; null: its end has been looked at. */
   #rewindUnder: number | null = null;
   #rewoundMs = -Infinity;
   #lockEpoch: number | null = null;
