@@ -90,7 +90,12 @@ export class GuardLife {
   request(operation: Operation, done: (answer: Answer | null) => void): boolean {
     if (this.#connection === null || this.hello === null) return false;
     // PostgreSQL is started and killed in its own time.
-    this.#connection.request(operation, operation.op === "start" || operation.op === "kill", done);
+    const connection = this.#connection;
+    connection.request(operation, operation.op === "start" || operation.op === "kill", (answer) => {
+      // Nothing is outstanding: the next request is supervised from its own beginning, hence no later.
+      if (connection === this.#connection && !connection.isWaiting()) this.#rest();
+      done(answer);
+    });
     this.#supervise();
     return true;
   }
@@ -229,6 +234,11 @@ export class GuardLife {
       if (this.isSilent()) this.#wake(this.#connection.silentMs());
       this.#supervise();
     });
+  }
+
+  #rest(): void {
+    this.#superviser?.cancel();
+    this.#superviser = null;
   }
 
   #wake(silentMs: number): void {

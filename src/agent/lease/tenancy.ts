@@ -63,6 +63,10 @@ export class Tenancy {
   #armings = 0;
   #armingsConfirmed = 0;
   #heldSinceMs = -Infinity;
+  /** The last look found the lease usable. */
+  #usableAtLook = false;
+  /** A renewal is due, and the guard has not answered. */
+  #awaitsGuard = false;
 
   constructor(options: TenancyOptions) {
     this.#options = options;
@@ -147,14 +151,41 @@ export class Tenancy {
       armed.epoch === this.#holder.epoch && armed.deadlineMs - nowMs > ARMED_MARGIN_MS;
   }
 
-  /** Renews when due; returns when to look again, as a time of this member's clock. */
-  renewIfDue(): number {
+  /**
+   * True while the lease runs as the last look found it, and nothing waits for it. Then an acknowledgement,
+   * and the guard's answer to it, only move the deadline on, and no look is needed for that: no rule reads
+   * how far away the deadline is before a third of the lease is over without an acknowledgement (failsafe
+   * mode) or half of it (the last checkpoint). The next renewal brings a look in any case, so a look that is
+   * left out is late by one renewal at most, as it may be on a busy host; no deadline is checked here.
+   */
+  get isQuiet(): boolean {
+    const { clock, paused, state } = this.#options;
+    const { lock, grantTtlMs } = state();
+    const { countedFromMs } = this;
+    if (!this.#usableAtLook || this.#awaitsGuard || this.#releasing || this.extended) return false;
+    if (lock.unfenced || paused() || lock.epoch !== this.#holder.epoch || countedFromMs === null) {
+      return false;
+    }
+    return clock.now() - countedFromMs < timingOf(grantTtlMs).leaseMs / 3;
+  }
+
+  /** When the last renewal was sent; -Infinity: none was, or the next one is due now. */
+  get lastSentMs(): number {
+    return this.#holder.lastSentMs;
+  }
+
+  /**
+   * Renews when due, or up to `earlyMs` before that; returns when to look again, as a time of this member's
+   * clock.
+   */
+  renewIfDue(earlyMs = 0): number {
     const { clock, guard, name, send, state, broken } = this.#options;
     const nowMs = clock.now();
     const tenure = this.tenure();
     const view = guard.view();
     if (tenure.kind !== "holding") {
       this.#heldSinceMs = -Infinity;
+      this.#usableAtLook = this.#awaitsGuard = false;
       this.#holder.end();
       return Infinity;
     }
@@ -173,9 +204,12 @@ export class Tenancy {
     this.#liftFence();
     const { renewMs } = timingOf(state().grantTtlMs);
     const due = this.#holder.lastSentMs + renewMs;
-    if (nowMs < due) return due;
+    this.#usableAtLook = this.leaseUsable();
+    this.#awaitsGuard = false;
+    if (nowMs < due - earlyMs || (nowMs < due && !this.guardAnswers)) return due;
     // No lease without a fence: a renewal goes out only if the guard has answered since the last one.
     if (!this.guardAnswers) {
+      this.#awaitsGuard = true;
       if (this.#pingedMs === -Infinity) this.#ping(nowMs);
       return nowMs + 50;
     }
@@ -191,7 +225,8 @@ export class Tenancy {
 
   acknowledged(ack: RenewalAck): void {
     const { clock, wake, watchdog, tookMs } = this.#options;
-    const before = this.#holder.provenMs;
+    const wasQuiet = this.isQuiet;
+    const { provenMs: before, validUntilMs: untilBefore } = this.#holder;
     const moved = this.#holder.acknowledge(ack, clock.now());
     const { provenMs } = this.#holder;
     const roundTripMs = this.#holder.takeRoundTripMs();
@@ -201,7 +236,8 @@ export class Tenancy {
     const mayArm = !isNew || watchdog === undefined || watchdog.renewed(provenMs, ack.grantTtlMs);
     if (!moved || !mayArm) return;
     this.#arm();
-    wake();
+    // A ttl that was lowered is news.
+    if (!wasQuiet || untilBefore === null || this.#holder.validUntilMs! < untilBefore) wake();
   }
 
   /**
@@ -270,7 +306,7 @@ export class Tenancy {
     const arming = ++this.#armings;
     guard.arm(epoch, until, this.#unfenced(), (reply) => {
       if (reply.ok) this.#armingsConfirmed = Math.max(arming, this.#armingsConfirmed);
-      wake();
+      if (!reply.ok || !this.isQuiet) wake();
     });
   }
 

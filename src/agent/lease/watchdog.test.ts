@@ -402,3 +402,14 @@ test("status: what it is, and how close it came", () => {
     advice: null,
   });
 });
+
+test("a device that an acknowledgement has started asks for a look: it has to be fed from then on", () => {
+  const site = new Site();
+  const watchdog = site.watchdog();
+  expect(site.changes).toBe(0);
+  watchdog.renewed(site.nowMs - 1, site.view.ttlMs);
+  expect(site.device.done).toContain("open");
+  expect(site.changes).toBe(1);
+  watchdog.renewed(site.nowMs, site.view.ttlMs);
+  expect(site.changes).toBe(1);
+});

@@ -23,6 +23,13 @@ import type { Reinitialization } from "./reinitialization.ts";
 import { SyncWait } from "./sync_wait.ts";
 import type { Voter } from "./voter.ts";
 
+/**
+ * A renewal leaves so much early with a status that is due, and a status with a renewal. Half of the time
+ * between two statuses: whatever their order was, they then leave together. Early is always safe: a lease
+ * counts from the send of its renewal.
+ */
+const SHARED_MS = 250;
+
 export class Member {
   readonly #rooms: MemberRooms;
   readonly #wishes = {
@@ -46,10 +53,11 @@ export class Member {
 
   /** Subscribes to everything and begins. Raft is started after this. */
   start(): void {
-    const { voter, options: { guard, postgres } } = this.#rooms;
+    const { voter, tenancy, guardNews, options: { guard, postgres } } = this.#rooms;
     guard.onChange(() => {
-      voter.loop.lateness.guardSaid(guard.view());
-      voter.wake();
+      const view = guard.view();
+      voter.loop.lateness.guardSaid(view);
+      if (guardNews.look(view) || !tenancy.isQuiet) voter.wake();
     });
     postgres.onChange(() => voter.wake());
     voter.start();
@@ -182,11 +190,13 @@ export class Member {
     const { name, clock, dcs, postgres, watchdog, wallMs } = options;
     joining.joinIfDue();
     this.#applyConfig();
-    const renewAtMs = tenancy.renewIfDue();
+    // A renewal and a status that are due at about the same time leave together, in one look.
+    const renewAtMs = tenancy.renewIfDue(nowMs >= publisher.dueMs ? SHARED_MS : 0);
+    const renewed = tenancy.lastSentMs >= nowMs;
     const feedAtMs = watchdog?.feedIfDue(watchdogView(this.#rooms)) ?? Infinity;
     const settleAtMs = settling.look(dcs.state.lock, postgres, nowMs);
     const cutAtMs = this.#lookAtSync(nowMs);
-    this.#publish(nowMs);
+    this.#publish(nowMs, renewed ? SHARED_MS : 0);
     const failsafeAtMs = failsafe.askIfDue(voter.board.seen(nowMs));
     voter.lead();
     this.#keep(nowMs);
@@ -266,14 +276,14 @@ export class Member {
     postgres.desire({ recorded: { value: config.value, systemId: initialize!.systemId } });
   }
 
-  #publish(nowMs: number): void {
+  #publish(nowMs: number, earlyMs = 0): void {
     const { voter, tenancy, publisher, streamedTo, options: { dcs, postgres, raft } } = this.#rooms;
     const { board, sightings, changes } = voter;
     const tenure = tenancy.tenure();
     const isHolder = tenure.kind === "holding" && tenure.epoch === dcs.state.lock.epoch;
     if (isHolder) sightings.seen(tenure.epoch);
     streamedTo.note(postgres.view());
-    const status = publisher.publish(statusInput(this.#rooms, this.#wishes, nowMs));
+    const status = publisher.publish(statusInput(this.#rooms, this.#wishes, nowMs), earlyMs);
     if (status === null) return;
     board.hear(status, raft.id, nowMs);
     if (isHolder) sightings.heard(status, dcs.state.lock);

@@ -15,6 +15,7 @@ import type { PostgresPort } from "../postgres/port.ts";
 import { Actor } from "./act.ts";
 import { CutWatch } from "./cut_watch.ts";
 import { FlushWatch } from "./flush_watch.ts";
+import { GuardNews } from "./guard_news.ts";
 import { LeadFailures } from "./lead_failures.ts";
 import { Observer } from "./observe.ts";
 import { OwnEvents } from "./own_events.ts";
@@ -68,6 +69,7 @@ export interface MemberRooms {
   readonly cutWatch: CutWatch;
   readonly syncPen: SyncPen;
   readonly flushWatch: FlushWatch;
+  readonly guardNews: GuardNews;
   readonly syncWatch: SyncWatch;
   readonly streamedTo: StreamedTo;
   readonly stopNote: StopNote;
@@ -111,6 +113,7 @@ export function memberRooms(options: MemberOptions, { look, restart }: MemberCal
     cutWatch: new CutWatch(),
     syncPen,
     flushWatch: new FlushWatch(),
+    guardNews: new GuardNews(),
     syncWatch: new SyncWatch(),
     streamedTo: new StreamedTo(),
     stopNote,

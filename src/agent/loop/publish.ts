@@ -34,11 +34,14 @@ export class Publisher {
     return this.#sentMs + PERIOD_MS;
   }
 
-  /** The status that was sent; null: none was due. */
-  publish(input: Omit<OwnStatusInput, "seq">): MemberStatus | null {
+  /**
+   * The status that was sent; null: none was due, not even `earlyMs` from now. Early is no harm: nothing
+   * counts how many there are.
+   */
+  publish(input: Omit<OwnStatusInput, "seq">, earlyMs = 0): MemberStatus | null {
     const { nowMs } = input;
     const status = ownStatus({ ...input, seq: this.#seq + 1 });
-    if (nowMs < this.dueMs && this.#last !== null && !differs(this.#last, status)) return null;
+    if (nowMs < this.dueMs - earlyMs && this.#last !== null && !differs(this.#last, status)) return null;
     this.#seq++;
     this.#last = status;
     this.#sentMs = nowMs;
