@@ -1,10 +1,11 @@
 #!/bin/sh
 # Builds the one file: dist/agent. Needs nothing but Node's npm, for the first `npm ci`.
-# The result depends only on the sources, the lockfile and the name of the output: two builds are equal byte by byte.
-# usage: ./compile.sh [OUTFILE]
+# The result depends only on the sources, the lockfile, the target and the name of the output: two builds are equal byte by byte.
+# usage: ./compile.sh [OUTFILE [TARGET]]     TARGET: linux-x64, linux-x64-baseline (old CPUs), linux-arm64; without it, this machine
 set -eu
 cd "$(dirname "$0")"
 out=${1:-dist/agent}
+target=${2:-}
 
 # What the environment may say to Bun must not reach the product.
 unset BUN_OPTIONS BUN_BE_BUN NODE_ENV NODE_OPTIONS || true
@@ -12,9 +13,15 @@ unset BUN_OPTIONS BUN_BE_BUN NODE_ENV NODE_OPTIONS || true
 [ -x node_modules/.bin/bun ] || npm ci --no-audit --no-fund --loglevel=error
 mkdir -p "$(dirname "$out")"
 
+set --
+if [ -n "$target" ]; then
+  runtime=$(package/runtime.sh "$target")
+  set -- "--target=bun-$target" "--compile-executable-path=$runtime"
+fi
+
 # The threads of the log and of the REST API are entries of their own: a compiled program can open only workers that are listed.
 node_modules/.bin/bun build --compile --minify --bytecode --sourcemap \
-  --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
+  --no-compile-autoload-dotenv --no-compile-autoload-bunfig "$@" \
   cli/main.ts raft/storage/wal_worker.ts src/api/thread/api_worker.ts --outfile "$out" >"$out.log" 2>&1 || {
   cat "$out.log" >&2
   exit 1

@@ -18,7 +18,7 @@ beside() {
 beside sim_broken ./src/sim/break.test.ts
 beside sim ./src/sim/!(break).test.ts
 beside raft ./raft
-tests ./src/!(sim)/ ./src/*.test.ts ./cli ./test/tidy.test.ts ./test/ci.test.ts ./test/e2e/ ./test/bench ./test/chaos ./test/mutate
+tests ./src/!(sim)/ ./src/*.test.ts ./cli ./test/tidy.test.ts ./test/ci.test.ts ./package ./test/e2e/ ./test/bench ./test/chaos ./test/mutate
 code=$?
 for pid in "${pids[@]}"; do wait "$pid" || code=1; done
 cat "$logs"/*
