@@ -140,6 +140,8 @@ export interface FinishedAction {
   readonly failures: number;
   /** The member that a clone was taken from; absent when the clone was cancelled: that says nothing of it. */
   readonly from?: string;
+  /** Only of a rewind that failed without room on the disk: it says nothing of whether one is possible. */
+  readonly lacksRoom?: true;
 }
 
 export interface PostgresView {

@@ -118,7 +118,9 @@ export async function keepWal(input: KeepInput): Promise<Kept> {
   if (there.length === 0) return { directory: null, lacks: "its files are not there any more" };
   const { bavail, bsize } = await statfs(dirname(place));
   const files = thatFit(there, bavail * bsize);
-  const lacks = files.length < there.length
+  const lacks = files.length === 0
+    ? `nothing of it fits (at most 1 GiB, and a quarter of what ${dirname(place)} has free)`
+    : files.length < there.length
     ? `only the first ${files.length} files fit (at most 1 GiB, and a quarter of what ${
       dirname(place)
     } has free)`

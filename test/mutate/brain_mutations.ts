@@ -811,6 +811,9 @@ const sick = [
     ["sick-holder-lets-go-of-a-lock-just-granted", "if (!isStopped && nowMs", "if (false && nowMs"],
     ["sick-holder-waits-for-ever", "nowMs - stop.atMs >= REPORT_WAIT_MS", "false"],
   ]),
+  ...mutationsOf("src/brain/keep/rejoin.ts", ["src/brain/keep/rejoin.test.ts"], [
+    ["full-disk-fails-a-rewind", " && rewind.lacksRoom !== true", ""],
+  ]),
   ...mutationsOf("src/brain/keep/may_follow.ts", ["src/brain/keep"], [
     ["hands-over-without-votes", "present.length > sync.quorum", "true"],
     ["hands-over-to-no-voter", " || !isVoter(sync, name, dataToken)", ""],

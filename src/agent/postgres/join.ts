@@ -18,6 +18,7 @@ import { singleUserArguments } from "../../postgres/single_user.ts";
 import { forgetMadeSlots } from "../../postgres/made_slots.ts";
 import { clearUnfinished, stagingPath } from "../../postgres/staging.ts";
 import { upstreamConninfo } from "../../postgres/upstream.ts";
+import { walRoom } from "../../postgres/wal_budget.ts";
 import { hasArchive, HistoryComparison, settingOf } from "./comparison.ts";
 import type { PostgresContext } from "./context.ts";
 import type { Progress } from "./copy.ts";
@@ -33,6 +34,9 @@ import { WalLoss } from "./loss.ts";
 import type { PostgresRun } from "./run.ts";
 import { CANCELLED } from "./stop.ts";
 import { ask } from "./wait.ts";
+
+/** A failed rewind with less room than this has failed for the lack of it. */
+const ROOM_SEGMENTS = 4;
 
 type SetAside = Extract<PostgresAction, { readonly kind: "set-aside" }>;
 
@@ -70,7 +74,36 @@ export class PostgresJoin {
     return failed;
   }
 
+  /**
+   * A full disk fails it, and says nothing of whether it is possible: the copy that would take its place needs
+   * more room. Nothing is changed without the room for one segment, so that what is lost can still be kept.
+   */
   async rewind(from: Upstream, signal: AbortSignal, progress: Progress): Promise<string | null> {
+    const { memory } = this.#context.parts;
+    await this.#context.survey();
+    const full = await this.#whyNoRoom(1);
+    memory.rewindLacksRoom = full !== null;
+    if (full !== null) return full;
+    const failed = await this.#rewindNow(from, signal, progress);
+    // One that was cut short has no valid directory, and another rule.
+    if (failed !== null && memory.found.directory.kind === "valid") {
+      memory.rewindLacksRoom = await this.#whyNoRoom(ROOM_SEGMENTS) !== null;
+    }
+    return failed;
+  }
+
+  async #whyNoRoom(segments: number): Promise<string | null> {
+    const { dataDir, parts: { memory: { found: { control } } } } = this.#context;
+    if (control === null) return null;
+    const { freeBytes } = await walRoom(dataDir, control.segmentBytes);
+    const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+    return freeBytes >= segments * control.segmentBytes
+      ? null
+      : `the disk is full: ${mib(freeBytes)} are free for pg_wal, and a rewind begins with ` +
+        `${mib(segments * control.segmentBytes)}. Make room`;
+  }
+
+  async #rewindNow(from: Upstream, signal: AbortSignal, progress: Progress): Promise<string | null> {
     const context = this.#context;
     const { programs, postgresql, marker, pgpass, files, memory } = context.parts;
     const busy = await context.takeDirectory();

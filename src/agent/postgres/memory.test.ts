@@ -47,6 +47,17 @@ function running(): PostgresMemory {
   return memory;
 }
 
+test("a rewind that failed for the lack of room is remembered as such until one fails otherwise", () => {
+  const memory = running();
+  memory.rewindLacksRoom = true;
+  memory.note("rewind", "the disk is full", "", 1);
+  memory.note("clone", "broken", "", 2);
+  expect([memory.last.rewind!.lacksRoom, memory.last.clone!.lacksRoom]).toEqual([true, undefined]);
+  memory.rewindLacksRoom = false;
+  memory.note("rewind", "broken", "", 3);
+  expect(memory.last.rewind).toEqual({ kind: "rewind", ok: false, atMs: 3, detail: "broken", failures: 2 });
+});
+
 test("nothing may be begun before guard and directory have been heard of", () => {
   const memory = new PostgresMemory();
   expect(memory.view(guard({ state: "none", lastAnswerMs: null, anyProcess: true })).process).toBe(

@@ -70,6 +70,8 @@ export class PostgresMemory {
    * recovery goes on to the new one.
    */
   rewoundInVain: number | null = null;
+  /** The rewind that is about to fail, or has failed last, had no room on the disk. */
+  rewindLacksRoom = false;
   timelineHistory: PostgresView["timelineHistory"] = [];
   stagedSlots: readonly string[] = [];
   /** MiB of WAL that slots may hold, where nobody has set it; null: not measured yet. */
@@ -156,7 +158,18 @@ export class PostgresMemory {
     if (kind === "rewind") this.rewinds[failed === null ? "ok" : "failed"]++;
     const failures = failed === null ? 0 : (this.last[kind]?.failures ?? 0) + 1;
     const source = from === undefined ? {} : { from };
-    this.last[kind] = { kind, ok: failed === null, atMs, detail: failed ?? detail, failures, ...source };
+    const room = kind === "rewind" && failed !== null && this.rewindLacksRoom
+      ? { lacksRoom: true } as const
+      : {};
+    this.last[kind] = {
+      kind,
+      ok: failed === null,
+      atMs,
+      detail: failed ?? detail,
+      failures,
+      ...source,
+      ...room,
+    };
     if (kind !== "promote") return;
     const timeline = this.server?.status?.timeline ?? this.found.control?.timeline ?? null;
     this.#promotionFailedOn = failed === null ? null : timeline;

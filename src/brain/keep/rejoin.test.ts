@@ -53,6 +53,18 @@ const CASES: readonly Case[] = [
     { "kind": "set-aside", "why": "pg_rewind failed: broken", "after": "rewind-failure" },
   ],
   [
+    "a rewind that failed on a full disk is tried again, however often: a copy would need more room",
+    node({
+      postgres: postgres({
+        ...REJOIN_VIEW,
+        divergence: verdict("diverged"),
+        last: { rewind: { ...failed("rewind", 9).rewind!, lacksRoom: true } },
+      }),
+    }),
+    "rewind",
+    { "kind": "rewind", "from": from("a") },
+  ],
+  [
     "without reclone it is held then",
     node({
       ...only("rewind", "hold"),

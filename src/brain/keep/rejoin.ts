@@ -98,8 +98,9 @@ export function noRewind({ postgres: { directory, last, divergence }, dynamic }:
   return hasFailed(last.rewind) ? `pg_rewind failed: ${last.rewind!.detail}` : null;
 }
 
+/** A full disk is waited for: the copy that would come next needs more room. */
 function hasFailed(rewind: FinishedAction | undefined): boolean {
-  return rewind !== undefined && !rewind.ok && rewind.failures >= REWINDS;
+  return rewind !== undefined && !rewind.ok && rewind.failures >= REWINDS && rewind.lacksRoom !== true;
 }
 
 /** Why this directory is not replaced by a copy; null: it is. */
@@ -182,7 +183,8 @@ export const REJOIN: readonly NodeRule[] = [
   },
   {
     name: "rewind",
-    when: "Its history differs, pg_rewind is allowed and possible, and has not failed twice.",
+    when:
+      "Its history differs, pg_rewind is allowed and possible, and has not failed twice on a disk with room.",
     then: "Runs pg_rewind, after the new primary's first checkpoint.",
     decide: rewind,
   },
