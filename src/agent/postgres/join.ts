@@ -75,8 +75,8 @@ export class PostgresJoin {
   }
 
   /**
-   * A full disk fails it, and says nothing of whether it is possible: the copy that would take its place needs
-   * more room. Nothing is changed without the room for one segment, so that what is lost can still be kept.
+   * A full disk fails it, and says nothing of whether it is possible: the copy that would take its place
+   * needs more room. Nothing is changed without room for one segment, so that what is lost can still be kept.
    */
   async rewind(from: Upstream, signal: AbortSignal, progress: Progress): Promise<string | null> {
     const { memory } = this.#context.parts;
