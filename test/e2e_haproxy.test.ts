@@ -1,6 +1,6 @@
 /**
- * A real HAProxy with the configuration that Patroni's users have, through a switchover and a failover; and
- * what a real Prometheus sees of them afterwards.
+ * A real HAProxy with the configuration that Patroni's users have, through a switchover and a failover; what
+ * a real Prometheus sees of them afterwards; and the page for a browser in a real Chromium.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -19,7 +19,9 @@ import {
   prometheus,
   promtool,
 } from "./e2e/prometheus.ts";
+import { chromium } from "./e2e/browser.ts";
 import { Fixture, START_MS, startHealthy, TEST_MS } from "./e2e/harness.ts";
+import { operate, watchFailures } from "./e2e/ui_stories.ts";
 
 const program = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"].find((path) =>
   existsSync(path)
@@ -31,7 +33,7 @@ let primaryPort = 0;
 let replicaPort = 0;
 
 beforeAll(async () => {
-  if (program !== undefined || prometheus !== null) {
+  if (program !== undefined || prometheus !== null || chromium !== null) {
     await fixture.open({ dcs: { ttl: 2 } }, (cluster) => startWithProxy(program, cluster));
   }
 }, 2 * START_MS);
@@ -188,4 +190,15 @@ prometheusStory(
       return raised.length === 0;
     });
   },
+);
+
+function browserStory(name: string, tell: () => Promise<void>): void {
+  test.skipIf(chromium === null)(name, () => fixture.tell(tell), TEST_MS);
+}
+
+browserStory("an operator switches over and edits the configuration in a browser", () => operate(fixture));
+
+browserStory(
+  "a browser sees a failover, tells the view of a minority, and tells when nobody answers",
+  () => watchFailures(fixture),
 );

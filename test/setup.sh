@@ -64,7 +64,7 @@ debian_packages() {
     }
     rm -f "$conf"
   fi
-  # Some tests need haproxy, iproute2, pgbackrest or prometheus; without them they are skipped and counted as skipped.
+  # Some tests need chromium, haproxy, iproute2, pgbackrest or prometheus; without them they are skipped and counted as skipped.
   local missing=()
   case $what in
     test | chaos) command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2) ;;
@@ -76,6 +76,7 @@ debian_packages() {
     command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
     command -v pgbackrest >/dev/null || missing+=(pgbackrest)
     command -v prometheus >/dev/null || missing+=(prometheus)
+    command -v chromium >/dev/null || missing+=(chromium)
   fi
   if [ ${#missing[@]} -gt 0 ]; then
     if am_root && command -v apt-get >/dev/null; then

@@ -3,7 +3,7 @@
 const USUAL_MS = 2000;
 /** While a change is under way. */
 const QUICK_MS = 500;
-const LONGEST_MS = 30_000;
+const LONGEST_MS = 10_000;
 
 export interface Pace {
   readonly hidden: boolean;

@@ -60,9 +60,9 @@ test("nothing is asked while nobody looks, and less and less while nobody answer
     2000,
     4000,
     8000,
-    16_000,
-    30_000,
-    30_000,
+    10_000,
+    10_000,
+    10_000,
   ]);
 });
 
