@@ -78,7 +78,7 @@ difference is shown. Own settings belong into a drop-in (systemctl edit agent), 
 Exit codes: 0 done or to be done, 1 refused (why: standard error), 2 the command line is wrong.`,
   completion:
     `Prints a script that completes commands, options and their values, also for a link named patronictl. SHELL is bash,
-zsh or fish. The script asks no member.
+zsh or fish. For names of members and clusters it asks the members, and proposes none where nobody answers.
 Exit codes: 0 done, 2 the command line is wrong.`,
   man: "Prints a man page, as `man` formats it. PAGE is agent or agent-ctl.",
   version:

@@ -9,3 +9,10 @@ export async function runCtl(words: readonly string[]): Promise<void> {
   // Requests that were overtaken by a faster answer may still be open: nothing waits for them.
   process.stdout.write("", () => process.exit(code));
 }
+
+/** Names for the completion of a shell. Whatever goes wrong, the line that is being typed stays as it is. */
+export async function runComplete(words: readonly string[]): Promise<void> {
+  const { completeCommand } = await import("./complete.ts");
+  await completeCommand(words, new Terminal());
+  process.stdout.write("", () => process.exit(0));
+}

@@ -15,6 +15,8 @@ function main(argv: readonly string[]): Promise<void> {
       return import("./guard.ts").then(({ postgresShimCommand }) => postgresShimCommand(argv.slice(1)));
     case "__probe":
       return import("../src/agent/health/probe_process.ts").then(({ runProbe }) => runProbe(argv[1]!));
+    case "__complete":
+      return import("./ctl_process.ts").then(({ runComplete }) => runComplete(argv.slice(1)));
     case "ctl":
       return import("./ctl_process.ts").then(({ runCtl }) => runCtl(argv.slice(1)));
     default:

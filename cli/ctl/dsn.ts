@@ -4,7 +4,7 @@ import { type Arguments, type Command, ROLE } from "./command.ts";
 import { CtlError } from "./errors.ts";
 import { membersOfRole, onlyClusterName } from "./members.ts";
 
-export const MEMBER_OPTION = { names: ["member"], short: "m", value: "NAME", help: "This member" } as const;
+export const MEMBER_OPTION = { names: ["member"], short: "m", value: "MEMBER", help: "This member" } as const;
 
 export const dsn: Command = {
   usage: "[CLUSTER_NAME]",

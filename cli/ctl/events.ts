@@ -27,7 +27,7 @@ export const events: Command = {
       value: "TIME",
       help: "Only events since then: a time (2026-01-31T12:00), or how long ago (90s, 10min, 2h, 1d)",
     },
-    { names: ["member"], short: "m", value: "NAME", help: "Only events that concern this member" },
+    { names: ["member"], short: "m", value: "MEMBER", help: "Only events that concern this member" },
     FORMAT,
     ...WATCH,
   ],

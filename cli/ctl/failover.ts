@@ -8,10 +8,10 @@ export const failover: Command = {
     "Makes the candidate the primary, also when there is no leader, and also when it is asynchronous:\n" +
     "what it has not received is then lost. While the leader is well, use switchover.",
   options: [
-    { names: ["candidate"], value: "NAME", help: "The name of the candidate" },
+    { names: ["candidate"], value: "MEMBER", help: "The name of the candidate" },
     {
       names: ["leader", "primary", "master"],
-      value: "NAME",
+      value: "MEMBER",
       help: "The name of the current leader: makes it a switchover. Deprecated, use switchover",
     },
     DRY_RUN,

@@ -360,6 +360,13 @@ test("a certificate that ends soon is named, with the member and its setting", a
     ` Certificate: node3, restapi.certfile ends in 6 days (${ends})`,
   );
   cluster.port.changeMember("node3", { certificatesEnding: undefined });
+  const witness = { name: "w", raftAddr: "10.0.0.9:1", apiUrl: "http://10.0.0.9:2/patroni", canLose: null };
+  const certificatesEnding = [{ key: "raft.tls.certfile", ends }] as const;
+  cluster.port.change({ witnesses: [{ ...witness, certificatesEnding }] });
+  expect((await cluster.ctl(["list"])).out).toContain(
+    ` Certificate: w, raft.tls.certfile ends in 6 days (${ends})`,
+  );
+  cluster.port.change({ witnesses: [witness] });
   expect((await cluster.ctl(["list"])).out).not.toContain("Certificate:");
 });
 

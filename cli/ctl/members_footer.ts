@@ -122,7 +122,7 @@ export function footer(
     if (refused === undefined) continue;
     lines.push(` Reload refused: ${name} goes on with what it had, ${refused.why} (${refused.at})`);
   }
-  lines.push(...certificateLines(members));
+  lines.push(...certificateLines(members, agent?.witness_certificates_ending ?? []));
   for (const { name, last_seen_s } of agent?.unreachable ?? []) {
     lines.push(` Unreachable: ${name}${last_seen_s === null ? "" : `, last seen ${last_seen_s} s ago`}`);
   }
@@ -131,10 +131,14 @@ export function footer(
   return lines;
 }
 
-function certificateLines(members: readonly ClusterMemberJson[]): string[] {
-  return members.flatMap(({ name, agent }) =>
-    (agent?.certificates_ending ?? []).map(({ key, ends }) =>
-      ` Certificate: ${name}, ${key} ${endText(ends, Date.now())} (${ends})`
-    )
+function certificateLines(
+  members: readonly ClusterMemberJson[],
+  ofWitnesses: NonNullable<NonNullable<ClusterJson["agent"]>["witness_certificates_ending"]>,
+): string[] {
+  const ofMembers = members.flatMap(({ name, agent }) =>
+    (agent?.certificates_ending ?? []).map((one) => ({ name, ...one }))
   );
+  return [...ofMembers, ...ofWitnesses.map(({ witness, ...one }) => ({ name: witness, ...one }))].map((
+    { name, key, ends },
+  ) => ` Certificate: ${name}, ${key} ${endText(ends, Date.now())} (${ends})`);
 }

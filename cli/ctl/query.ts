@@ -29,7 +29,7 @@ export const query: Command = {
     { names: ["dbname"], short: "d", value: "NAME", help: "database name to connect to" },
     { names: ["delimiter"], value: "TEXT", help: "The column delimiter of tsv" },
     ROLE,
-    { names: ["member"], short: "m", value: "NAME", help: "Query a specific member" },
+    { names: ["member"], short: "m", value: "MEMBER", help: "Query a specific member" },
     ...WATCH,
   ],
   examples: [

@@ -7,8 +7,8 @@ export const switchover: Command = {
   description: "Makes a standby the primary and the primary a standby. No committed transaction is lost.\n" +
     "Without --candidate the best standby is chosen. Asks for what is not given, unless --force.",
   options: [
-    { names: ["leader", "primary", "master"], value: "NAME", help: "The name of the current leader" },
-    { names: ["candidate"], value: "NAME", help: "The name of the candidate" },
+    { names: ["leader", "primary", "master"], value: "MEMBER", help: "The name of the current leader" },
+    { names: ["candidate"], value: "MEMBER", help: "The name of the candidate" },
     {
       names: ["scheduled"],
       value: "TIME",

@@ -12,10 +12,21 @@ let directory: string;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "completion-"));
   writeFileSync(join(directory, "a file.yml"), "");
+  for (const name of ["agent", "patronictl"]) {
+    writeFileSync(join(directory, name), STUB, { mode: 0o755 });
+  }
   const manual = await readManual(programCommands(), DESCRIPTIONS);
   for (const [shell, write] of Object.entries(SHELLS)) writeFileSync(join(directory, shell), write(manual));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
+
+/** In the place of the program: answers that name what it was asked, with the file it was told of. */
+const STUB = `#!/bin/sh
+[ "$1" = __complete ] || exit 1
+case "$*" in *"-c here.yml"*) echo node-here ;; esac
+case "$2" in *members*) echo node1; echo node2 ;; esac
+case "$2" in *clusters*) echo demo ;; esac
+`;
 
 /** The words before the cursor, the last of them unfinished, and some that must and must not be proposed. */
 const CASES: readonly (readonly [words: string, some: readonly string[], none: readonly string[]])[] = [
@@ -31,11 +42,21 @@ const CASES: readonly (readonly [words: string, some: readonly string[], none: r
   ["agent ctl raft status --f", ["--format"], ["--dir"]],
   ["/usr/bin/patronictl swi", ["switchover"], ["list"]],
   ["patronictl query -r sta", ["standby", "standby-leader"], ["leader"]],
+  ["agent ctl switchover --candidate no", ["node1", "node2"], ["demo"]],
+  ["agent ctl -c here.yml switchover --leader no", ["node-here", "node1"], ["demo"]],
+  ["agent ctl events -m node2", ["node2"], ["node1"]],
+  ["patronictl restart ", ["demo", "node1", "node2"], []],
+  ["agent ctl reinit demo no", ["node1", "node2"], ["demo"]],
+  ["agent ctl pause ", ["demo"], ["node1"]],
+  ["agent ctl raft transfer ", ["node1"], ["demo"]],
+  ["agent ctl raft status ", [], ["node1", "demo"]],
+  ["/nowhere/agent ctl switchover --candidate no", [], ["node1"]],
 ];
 
 const PROGRAMS: { readonly [shell: string]: (words: readonly string[]) => string } = {
   bash: (words) =>
     `source ./bash; COMP_WORDS=(${words.map(quoted).join(" ")}); COMP_CWORD=${words.length - 1}
+COMP_LINE=${quoted(words.join(" "))}; COMP_POINT=\${#COMP_LINE}
 compopt() { echo FILES; }; _agent; printf '%s\\n' "\${COMPREPLY[@]}"`,
   zsh: (words) =>
     `compdef() { :; }; source ./zsh
@@ -53,7 +74,7 @@ async function proposed(shell: string, line: string): Promise<readonly string[]>
   const words = line.split(" ");
   const child = Bun.spawn([shell, "-c", PROGRAMS[shell]!(words)], {
     cwd: directory,
-    env: { PATH: process.env.PATH!, HOME: directory },
+    env: { PATH: `${directory}:${process.env.PATH!}`, HOME: directory },
     stdout: "pipe",
     stderr: "pipe",
   });

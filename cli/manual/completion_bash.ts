@@ -1,5 +1,12 @@
 /** Completion for bash. */
-import { argumentsAreFiles, type ManualCommand, nodesOf, takesFile } from "./manual.ts";
+import {
+  argumentsAreFiles,
+  type ManualCommand,
+  namesOfArguments,
+  nodesOf,
+  takesFile,
+  takesMember,
+} from "./manual.ts";
 
 export function completionForBash(manual: ManualCommand): string {
   return `# Completion of agent for bash: source <(agent completion bash)
@@ -16,10 +23,17 @@ ${optionRows(manual)}
   esac
 }
 
-# What an option takes: words, @file, or @any; nothing for a flag.
+# What an option takes: words, @file, @members, or @any; nothing for a flag.
 _agent_values() {
   case "$1" in
 ${valueRows(manual)}
+  esac
+}
+
+# Which names the arguments may be.
+_agent_named() {
+  case "$1" in
+${namedRows(manual)}
   esac
 }
 
@@ -53,13 +67,26 @@ function valueRows(manual: ManualCommand): string {
     command.options.filter(({ value }) => value !== null).map((option) =>
       row(
         option.names.map((name) => `"${path} ${name}"`).join(" | "),
-        takesFile(option) ? "@file" : option.choices.join(" ") || "@any",
+        takesFile(option) ? "@file" : takesMember(option) ? "@members" : option.choices.join(" ") || "@any",
       )
     )
   ).join("\n");
 }
 
+function namedRows(manual: ManualCommand): string {
+  return nodesOf(manual).filter(({ command }) => namesOfArguments(command) !== "").map(({ path, command }) =>
+    row(`"${path}"`, namesOfArguments(command))
+  ).join("\n");
+}
+
 const COMPLETER = `
+# Names that the members answer, for the cluster of this line; none where nobody answers.
+_agent_names() {
+  local line
+  read -ra line <<<"\${COMP_LINE:0:COMP_POINT}x"
+  "\${line[0]}" __complete "$1" "\${line[@]:1}" 2>/dev/null
+}
+
 _agent() {
   local cur=\${COMP_WORDS[COMP_CWORD]} node=agent option= word values i
   [[ \${COMP_WORDS[0]##*/} == patronictl ]] && node="agent ctl"
@@ -77,6 +104,7 @@ _agent() {
     values=$(_agent_values "$node $option")
     case "$values" in
       @file) compopt -o default ;;
+      @members) mapfile -t COMPREPLY < <(compgen -W "$(_agent_names members)" -- "$cur") ;;
       @any) ;;
       *) mapfile -t COMPREPLY < <(compgen -W "$values" -- "$cur") ;;
     esac
@@ -84,6 +112,8 @@ _agent() {
     mapfile -t COMPREPLY < <(compgen -W "$(_agent_options "$node")" -- "$cur")
   else
     mapfile -t COMPREPLY < <(compgen -W "$(_agent_commands "$node")" -- "$cur")
+    values=$(_agent_named "$node")
+    [[ -n $values ]] && mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$(_agent_names "$values")" -- "$cur")
     if _agent_takes_files "$node"; then compopt -o default; fi
   fi
 }

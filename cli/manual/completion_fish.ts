@@ -1,5 +1,14 @@
 /** Completion for fish. */
-import { argumentsAreFiles, type ManualCommand, type ManualOption, nodesOf, takesFile } from "./manual.ts";
+import {
+  argumentsAreFiles,
+  type ManualCommand,
+  type ManualOption,
+  namesOfArguments,
+  type Node,
+  nodesOf,
+  takesFile,
+  takesMember,
+} from "./manual.ts";
 
 export function completionForFish(manual: ManualCommand): string {
   const nodes = nodesOf(manual);
@@ -12,13 +21,7 @@ export function completionForFish(manual: ManualCommand): string {
     const names = command.options.filter(({ value }) => value !== null).flatMap((option) => option.names);
     return `        case ${quoted(path)}\n            printf '%s\\n' ${names.map(quoted).join(" ")}`;
   });
-  const lines = nodes.flatMap(({ path, command }) => [
-    ...command.commands.map(({ name, summary }) =>
-      complete(path, `-a ${quoted(name)}${summary === "" ? "" : ` -d ${quoted(summary)}`}`)
-    ),
-    ...command.options.map((option) => complete(path, optionWords(option))),
-    ...(argumentsAreFiles(command) ? [complete(path, "-F")] : []),
-  ]);
+  const lines = nodes.flatMap(nodeLines);
   return `# Completion of agent for fish: agent completion fish > ~/.config/fish/completions/agent.fish
 
 function __agent_commands
@@ -51,12 +54,32 @@ function __agent_at
     test "$node" = "$argv[1]"
 end
 
+# Names that the members answer, for the cluster of this line; none where nobody answers.
+function __agent_names
+    set -l words (commandline -opc)
+    type -q $words[1]; or return
+    command $words[1] __complete $argv[1] $words[2..] (commandline -ct) 2>/dev/null
+end
+
 complete -c agent -f
 complete -c patronictl -f
 for program in agent patronictl
 ${lines.join("\n")}
 end
 `;
+}
+
+function nodeLines({ path, command }: Node): readonly string[] {
+  return [
+    ...command.commands.map(({ name, summary }) =>
+      complete(path, `-a ${quoted(name)}${summary === "" ? "" : ` -d ${quoted(summary)}`}`)
+    ),
+    ...command.options.map((option) => complete(path, optionWords(option))),
+    ...(argumentsAreFiles(command) ? [complete(path, "-F")] : []),
+    ...(namesOfArguments(command) === ""
+      ? []
+      : [complete(path, `-a ${quoted(`(__agent_names ${namesOfArguments(command)})`)}`)]),
+  ];
 }
 
 function optionWords(option: ManualOption): string {
@@ -67,6 +90,8 @@ function optionWords(option: ManualOption): string {
     ? []
     : takesFile(option)
     ? ["-r", "-F"]
+    : takesMember(option)
+    ? ["-x", "-a", quoted("(__agent_names members)")]
     : option.choices.length > 0
     ? ["-x", "-a", quoted(option.choices.join(" "))]
     : ["-x"];

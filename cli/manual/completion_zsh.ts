@@ -1,5 +1,13 @@
 /** Completion for zsh. */
-import { argumentsAreFiles, type ManualCommand, type ManualOption, nodesOf, takesFile } from "./manual.ts";
+import {
+  argumentsAreFiles,
+  type ManualCommand,
+  type ManualOption,
+  namesOfArguments,
+  nodesOf,
+  takesFile,
+  takesMember,
+} from "./manual.ts";
 
 export function completionForZsh(manual: ManualCommand): string {
   return `#compdef agent patronictl
@@ -7,13 +15,13 @@ export function completionForZsh(manual: ManualCommand): string {
 
 # What is at a place of the command line: commands and options, each with its help.
 _agent_node() {
-  commands=() options=() files=
+  commands=() options=() files= named=
   case "$1" in
 ${nodeRows(manual)}
   esac
 }
 
-# What an option takes: words, @file, or @any; nothing for a flag.
+# What an option takes: words, @file, @members, or @any; nothing for a flag.
 _agent_values() {
   values=()
   case "$1" in
@@ -30,7 +38,11 @@ function nodeRows(manual: ManualCommand): string {
       option.names.map((name) => described(name, option.help))
     );
     const files = argumentsAreFiles(command) ? " files=1" : "";
-    return `    ${quoted(path)}) commands=(${commands.join(" ")}) options=(${options.join(" ")})${files} ;;`;
+    const named = namesOfArguments(command);
+    const names = named === "" ? "" : ` named=${named}`;
+    return `    ${quoted(path)}) commands=(${commands.join(" ")}) options=(${
+      options.join(" ")
+    })${files}${names} ;;`;
   }).join("\n");
 }
 
@@ -45,9 +57,14 @@ function valueRows(manual: ManualCommand): string {
 }
 
 const COMPLETER = `
+# Names that the members answer, for the cluster of this line; none where nobody answers.
+_agent_names() {
+  values=(\${(f)"$(\${(Q)words[1]} __complete "$1" "\${(@Q)words[2,CURRENT]}" 2>/dev/null)"})
+}
+
 _agent() {
   local -a commands options values
-  local node=agent option= word files
+  local node=agent option= word files named
   integer i
   [[ \${words[1]:t} == patronictl ]] && node="agent ctl"
   _agent_node "$node"
@@ -66,6 +83,7 @@ _agent() {
     _agent_values "$node $option"
     case "$values[1]" in
       @file) _files ;;
+      @members) _agent_names members; compadd -a values ;;
       @any) _message value ;;
       *) compadd -a values ;;
     esac
@@ -73,6 +91,7 @@ _agent() {
     _describe option options
   else
     (( $#commands )) && _describe command commands
+    [[ -n $named ]] && { _agent_names "$named"; compadd -a values; }
     [[ -n $files ]] && _files
   fi
 }
@@ -83,6 +102,7 @@ if [[ \${funcstack[1]} == _agent ]]; then _agent "$@"; else compdef _agent agent
 
 function taken(option: ManualOption): readonly string[] {
   if (takesFile(option)) return ["@file"];
+  if (takesMember(option)) return ["@members"];
   return option.choices.length > 0 ? option.choices : ["@any"];
 }
 

@@ -117,9 +117,9 @@ function ofCommand(name: string, { usage, description, options, examples }: Comm
     description,
     options: shown.map(ofCtl),
     examples,
-    commands: verbsOf(usage).map((verb) => ({
+    commands: verbsOf(usage).map(([verb, rest]) => ({
       name: verb,
-      usage: "",
+      usage: rest,
       summary: "",
       description: "",
       options: shown.filter(({ of }) => of === undefined || of.includes(verb)).map(ofCtl),
@@ -129,9 +129,11 @@ function ofCommand(name: string, { usage, description, options, examples }: Comm
   };
 }
 
-/** `status | add ADDRESS` has two; a usage that begins with an argument has none. */
-function verbsOf(usage: string): readonly string[] {
-  return usage.split(" | ").map((part) => part.split(" ")[0]!).filter((word) => /^[a-z]+$/.test(word));
+/** `status | add ADDRESS` has two, with their arguments; a usage that begins with an argument has none. */
+function verbsOf(usage: string): readonly (readonly [verb: string, rest: string])[] {
+  return usage.split(" | ").map((part) => part.split(" ")).filter(([word]) => /^[a-z]+$/.test(word!)).map(
+    ([word, ...rest]) => [word!, rest.join(" ")],
+  );
 }
 
 export interface Node {
@@ -153,4 +155,18 @@ export function takesFile({ value }: Pick<ManualOption, "value">): boolean {
 /** Its arguments are files of this host. */
 export function argumentsAreFiles({ usage }: ManualCommand): boolean {
   return /\bFILES?\b/.test(usage);
+}
+
+/** A value that is the name of a member. */
+export function takesMember({ value }: Pick<ManualOption, "value">): boolean {
+  return value === "MEMBER";
+}
+
+/** Which names its arguments may be, with commas between; "": none. Of `raft`, members by name or address. */
+export function namesOfArguments({ usage }: ManualCommand): string {
+  return [
+    /\bCLUSTER_NAMES?\b/.test(usage) ? ["clusters"] : [],
+    /\b(MEMBER(_NAMES)?|NAME)\b/.test(usage) ? ["members"] : [],
+  ]
+    .flat().join(",");
 }

@@ -125,6 +125,10 @@ export const CLUSTER: AnswerForm<ClusterJson> = {
       ),
       witnesses: list(anyText, MAX_MEMBERS),
       can_lose: numberOrNull,
+      witness_certificates_ending: list(
+        openFields({ witness: anyText, key: anyText, ends: anyText }),
+        MAX_MEMBERS * 4,
+      ),
       pause_until: anyText,
       failsafe_lacks: anyText,
       operator_needed: anyText,

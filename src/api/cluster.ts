@@ -55,6 +55,9 @@ export function clusterJson(view: ApiView): ClusterJson {
     state: view.dcs,
     voters: view.raft === null ? [] : votersHeard(view.raft),
   });
+  const ending = view.witnesses.flatMap(({ name, certificatesEnding = [] }) =>
+    certificatesEnding.map((one) => ({ witness: name, ...one }))
+  );
   return {
     members: shownStatuses(view).map((status) => memberJson(view, status)),
     scope: view.config.scope,
@@ -76,6 +79,7 @@ export function clusterJson(view: ApiView): ClusterJson {
       fresh: hasClusterView(view),
       unreachable: unreachableMembers(view),
       witnesses: view.witnesses.map(({ name }) => name),
+      ...(ending.length === 0 ? {} : { witness_certificates_ending: ending }),
       can_lose: canLose(view),
       ...(view.dynamic.pause && view.dynamic.pauseUntil !== null
         ? { pause_until: view.dynamic.pauseUntil }

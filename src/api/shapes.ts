@@ -288,6 +288,7 @@ export interface ClusterJson {
       readonly api_url: string;
     }[];
     readonly witnesses: readonly string[];
+    readonly witness_certificates_ending?: readonly (CertificateEnd & { readonly witness: string })[];
     /** So many more voters of the raft group may fail; null: its leader is not known. */
     readonly can_lose: number | null;
     /** When the pause ends by itself; left out: it does not. */

@@ -19,7 +19,7 @@
  * A directory that is not there has no lock. An agent that makes one, moves one or finds another in its place
  * claims it before anything is done in it.
  */
-import { closeSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, fstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { lockFile } from "../lib/ffi.ts";
 import { bootId } from "../lib/process_table.ts";
 import { OWNER_FILE } from "../model/owner_file.ts";
@@ -166,7 +166,12 @@ export class DirectoryOwner {
     }\n`;
     const file = ownerFile(directory);
     try {
-      if (readText(file) !== text) writeFileSync(file, text, { mode: 0o600 });
+      if (readText(file) !== text) {
+        writeFileSync(file, text, { mode: 0o600 });
+        // As PostgreSQL's own files: a backup by a member of the group reads all of them.
+        const isGroups = (fstatSync(directory.fd).mode & 0o070) === 0o050;
+        chmodSync(file, isGroups ? 0o640 : 0o600);
+      }
     } catch (error) {
       // A full disk, or one that may only be read: the lock holds without the file.
       if ((error as { code?: unknown }).code === undefined) throw error;

@@ -1,3 +1,4 @@
+import type { CertificateEnd } from "./certificate.ts";
 import type { Lsn } from "./lsn.ts";
 
 /**
@@ -13,4 +14,5 @@ export interface WitnessNotice {
   /** As in a member's status. Absent from witnesses of an older version. */
   readonly holderSeenEpoch?: number;
   readonly holderLsn?: Lsn | null;
+  readonly certificatesEnding?: readonly CertificateEnd[];
 }

@@ -29,7 +29,7 @@ function after(steps: readonly (readonly [ServerRole, Lists])[], users: string |
       pgIdent: null,
       roles: { primary: of(lists.primary), replica: of(lists.replica), standby_leader: of(undefined) },
     };
-    const file = { name: "pg_hba.conf", path, present: path } as const;
+    const file = { name: "pg_hba.conf", path, present: path, mode: 0o600 } as const;
     const changed = writeAccessFile(file, effective, role);
     expect(writeAccessFile(file, effective, role)).toBe(false);
     const text = existsSync(path) ? readFileSync(path, "utf8") : null;

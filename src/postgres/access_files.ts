@@ -13,13 +13,13 @@ export interface AccessFile {
   readonly path: string;
   /** Where it is now; elsewhere while nobody has written it yet. */
   readonly present: string;
+  /** Permissions of a file that is made. */
+  readonly mode: number;
 }
-
-const FILE_MODE = 0o600;
 
 /** True when the file was changed. */
 export function writeAccessFile(
-  { name, path, present }: AccessFile,
+  { name, path, present, mode }: AccessFile,
   effective: Pick<EffectivePostgresql, "pgHba" | "pgIdent" | "roles">,
   role: ServerRole,
 ): boolean {
@@ -30,10 +30,10 @@ export function writeAccessFile(
   const text = textIfReadable(present);
   const isAnotherRoles = text !== null && isOfRole(text);
   if (own !== null) {
-    if (text !== null && !isAnotherRoles) writeAtomically(base, text, FILE_MODE);
-    return writeAtomically(path, renderLines(own, roleKeys(role)[field]), FILE_MODE);
+    if (text !== null && !isAnotherRoles) writeAtomically(base, text, mode);
+    return writeAtomically(path, renderLines(own, roleKeys(role)[field]), mode);
   }
-  if (common !== null) return writeAtomically(path, renderLines(common), FILE_MODE);
+  if (common !== null) return writeAtomically(path, renderLines(common), mode);
   const kept = isAnotherRoles ? readText(base) : null;
-  return kept !== null && writeAtomically(path, kept, FILE_MODE);
+  return kept !== null && writeAtomically(path, kept, mode);
 }

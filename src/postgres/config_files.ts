@@ -14,6 +14,7 @@ import {
   exists,
   join,
   makeDirectory,
+  modeIn,
   move,
   readText,
   removeFile,
@@ -38,6 +39,7 @@ import {
 } from "./server_conf.ts";
 import { accepted, describeVerdict, type Settings, trySettings, type Verdict } from "./trial.ts";
 
+/** But where the group may read the data directory. */
 const FILE_MODE = 0o600;
 
 export interface ConfigFilesOptions {
@@ -130,16 +132,20 @@ export class ConfigFiles {
     // A directory that was moved away is not created again for its configuration: half a directory would
     // block a copy.
     if (!exists(this.#dataDir)) throw new Error(`${this.#dataDir} is not there: no configuration is written`);
-    makeDirectory(this.#configDir, 0o700);
+    makeDirectory(this.#configDir, modeIn(this.#dataDir, 0o700));
     this.#adoptUsersFile();
     const settings = await this.#acceptedSettings(forRole(effective, role));
     const access = (name: AccessFile["name"]) =>
-      writeAccessFile({ name, path: this.#path(name), present: this.#existing(name) }, effective, role);
+      writeAccessFile(
+        { name, path: this.#path(name), present: this.#existing(name), mode: this.#fileMode },
+        effective,
+        role,
+      );
     const present = readText(this.file);
     const before = this.#syncWritten;
     // A server that reloads without the file keeps what it has.
     if (present !== null) this.#tellOthersSync(parseSyncNames(present) ?? "", before);
-    const isChanged = writeAtomically(this.file, this.#render(settings, recovery), FILE_MODE);
+    const isChanged = writeAtomically(this.file, this.#render(settings, recovery), this.#fileMode);
     // Not before: what could not be written, as on a full disk, is asked for again. The upkeep of the files
     // would do it otherwise, beside what the member is known to follow.
     this.#intent = recovery.following;
@@ -160,7 +166,7 @@ export class ConfigFiles {
   }
 
   markStandby(): void {
-    writeAtomically(join(this.#dataDir, "standby.signal"), "", FILE_MODE);
+    writeAtomically(join(this.#dataDir, "standby.signal"), "", this.#fileMode);
     removeFile(join(this.#dataDir, "recovery.signal"));
   }
 
@@ -175,7 +181,7 @@ export class ConfigFiles {
 
   /** Before standby.signal is written, which is all that tells a standby from a former primary otherwise. */
   async markFormerPrimary(): Promise<void> {
-    await writeDurably(join(this.#dataDir, FORMER_PRIMARY), "", FILE_MODE);
+    await writeDurably(join(this.#dataDir, FORMER_PRIMARY), "", this.#fileMode);
   }
 
   unmarkFormerPrimary(): void {
@@ -184,7 +190,7 @@ export class ConfigFiles {
 
   /** The directory is a part of the history of the cluster of that founding. */
   async markJoined(founding: string): Promise<void> {
-    await writeDurably(join(this.#dataDir, JOINED), `${founding}\n`, FILE_MODE);
+    await writeDurably(join(this.#dataDir, JOINED), `${founding}\n`, this.#fileMode);
   }
 
   /**
@@ -194,7 +200,7 @@ export class ConfigFiles {
   async markWroteAlone(timeline: number): Promise<void> {
     const known = wroteAlone(this.#dataDir);
     if (known !== null && known <= timeline) return;
-    await writeDurably(join(this.#dataDir, WROTE_ALONE), `${timeline}\n`, FILE_MODE);
+    await writeDurably(join(this.#dataDir, WROTE_ALONE), `${timeline}\n`, this.#fileMode);
   }
 
   /** The WAL that it wrote alone has become the cluster's, or was removed. */
@@ -222,11 +228,11 @@ export class ConfigFiles {
   }
 
   putAccess(name: AccessFile["name"], text: string): void {
-    writeAtomically(this.#path(name), text, FILE_MODE);
+    writeAtomically(this.#path(name), text, this.#fileMode);
   }
 
   writePromoteTrigger(): void {
-    writeAtomically(this.#promoteTrigger(), "", FILE_MODE);
+    writeAtomically(this.#promoteTrigger(), "", this.#fileMode);
   }
 
   removePromoteTrigger(): void {
@@ -235,6 +241,10 @@ export class ConfigFiles {
 
   #promoteTrigger(): string {
     return join(this.#dataDir, "promote");
+  }
+
+  get #fileMode(): number {
+    return modeIn(this.#dataDir, FILE_MODE);
   }
 
   /** initdb and copies put files into the data directory, also where the configuration lives elsewhere. */
@@ -269,7 +279,7 @@ export class ConfigFiles {
     const found = ["postgresql.base.conf", "postgresql.conf"].map((name) =>
       readText(join(this.#dataDir, name))
     );
-    writeAtomically(base, found.find((one) => one !== null && !isManaged(one)) ?? "", FILE_MODE);
+    writeAtomically(base, found.find((one) => one !== null && !isManaged(one)) ?? "", this.#fileMode);
   }
 
   #cleanAutoConf(settings: Settings, syncBefore: string | null | undefined): boolean {
@@ -277,7 +287,7 @@ export class ConfigFiles {
     const text = readText(file);
     if (text === null) return false;
     this.#tellOthersSync(parseAutoSyncNames(text), syncBefore);
-    return writeAtomically(file, stripAutoConf(text, settings, this.#options.syncNames()), FILE_MODE);
+    return writeAtomically(file, stripAutoConf(text, settings, this.#options.syncNames()), this.#fileMode);
   }
 
   /** The server may have read what others have written, although it is taken back at once. */
@@ -318,7 +328,7 @@ export class ConfigFiles {
     const { programs } = this.#options;
     try {
       return await trySettings(settings, async (some) => {
-        writeAtomically(trial, this.#render(some, NO_RECOVERY), FILE_MODE);
+        writeAtomically(trial, this.#render(some, NO_RECOVERY), this.#fileMode);
         return await checkConf(programs, this.#dataDir, trial);
       });
     } finally {

@@ -3,7 +3,7 @@
  * standby votes with the data only that it has acknowledged with (src/sync/DESIGN.md).
  */
 import { randomHex } from "../lib/random.ts";
-import { join, readText, writeDurably } from "./disk.ts";
+import { join, modeIn, readText, writeDurably } from "./disk.ts";
 
 const FILE = "agent.data_id";
 
@@ -15,5 +15,5 @@ export function readDataId(dataDir: string): string | null {
 
 /** From now on the directory holds other data than it did. On disk when it resolves. */
 export async function markNewData(dataDir: string): Promise<void> {
-  await writeDurably(join(dataDir, FILE), `${randomHex(16)}\n`, 0o600);
+  await writeDurably(join(dataDir, FILE), `${randomHex(16)}\n`, modeIn(dataDir, 0o600));
 }

@@ -113,6 +113,16 @@ export function birthMs(path: string): number {
   return lstatSync(path, { throwIfNoEntry: false })?.birthtimeMs ?? 0;
 }
 
+/**
+ * When its content, name or mode changed last, by the wall clock; of a link, the later of link and file.
+ * null: nothing is there.
+ */
+export function changedAtMs(path: string): number | null {
+  const own = lstatSync(path, { throwIfNoEntry: false });
+  if (own === undefined) return null;
+  return Math.max(own.ctimeMs, statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0);
+}
+
 /** null when there is no such file. */
 export function fileBytes(path: string): number | null {
   return statSync(path, { throwIfNoEntry: false })?.size ?? null;
@@ -120,6 +130,15 @@ export function fileBytes(path: string): number | null {
 
 export function permissions(path: string): number {
   return statSync(path).mode & 0o7777;
+}
+
+/**
+ * The mode of a new file or directory in a data directory: the group may read it where it may read the
+ * directory (`initdb --allow-group-access`), as with files that PostgreSQL makes.
+ */
+export function modeIn(dataDir: string, mode: number): number {
+  const isGroups = exists(dataDir) && (permissions(dataDir) & 0o070) === 0o050;
+  return isGroups ? mode | ((mode & 0o500) >> 3) : mode;
 }
 
 export function setPermissions(path: string, mode: number): void {

@@ -3,7 +3,7 @@
  */
 import type { LocalConfig, PostgresqlConfig } from "../model/config.ts";
 import { bootstrapHba } from "./default_hba.ts";
-import { join, readText, removeFile, writeAtomically } from "./disk.ts";
+import { join, modeIn, readText, removeFile, writeAtomically } from "./disk.ts";
 import { emptyParts, partsFilled } from "./outside_parts.ts";
 import type { Programs } from "./programs.ts";
 import { describeFailure, runWriter, succeeded } from "./run_program.ts";
@@ -70,7 +70,7 @@ export async function initializeDirectory(input: InitdbInput): Promise<string | 
   }
   const hba = join(stagingPath(dataDir), "pg_hba.conf");
   const lines = bootstrapHba(postgresql, local.bootstrap.pgHba);
-  writeAtomically(hba, `${readText(hba) ?? ""}\n${lines.join("\n")}\n`, 0o600);
+  writeAtomically(hba, `${readText(hba) ?? ""}\n${lines.join("\n")}\n`, modeIn(stagingPath(dataDir), 0o600));
   await unstage(dataDir);
   return null;
 }

@@ -3,7 +3,7 @@
  * made of this directory begins with it.
  */
 import type { JsonObject } from "../model/json.ts";
-import { exists, fileBytes, join, readText, writeAtomically } from "./disk.ts";
+import { exists, fileBytes, join, modeIn, readText, writeAtomically } from "./disk.ts";
 import { errorText } from "./error_text.ts";
 
 export const RECORDED_CONFIG = "patroni.dynamic.json";
@@ -33,5 +33,5 @@ export function readRecordedConfig(dataDir: string): RecordedText {
 /** True when the file was changed. Only in a directory of PostgreSQL: in an empty one it is in the way. */
 export function writeRecordedConfig(dataDir: string, value: JsonObject): boolean {
   if (!exists(join(dataDir, "global", "pg_control"))) return false;
-  return writeAtomically(join(dataDir, RECORDED_CONFIG), JSON.stringify(value), 0o600);
+  return writeAtomically(join(dataDir, RECORDED_CONFIG), JSON.stringify(value), modeIn(dataDir, 0o600));
 }

@@ -13,7 +13,7 @@
 import { RECOVERY_TARGETS } from "../config/server_files.ts";
 import type { CustomBootstrap } from "../model/config.ts";
 import { quoteUser } from "./default_hba.ts";
-import { exists, join, readText, removeFile, writeAtomically } from "./disk.ts";
+import { exists, join, modeIn, readText, removeFile, writeAtomically } from "./disk.ts";
 import { unquoteConf } from "./quote.ts";
 import { runProgram, succeeded } from "./run_program.ts";
 import { RECOVERY_PARAMETERS } from "./server_conf.ts";
@@ -88,7 +88,7 @@ function settingsLeft(dataDir: string): { [name: string]: string } {
 /** standby.signal goes in any case: with it recovery would not end, and nobody could be the first primary. */
 export function markRecovery(dataDir: string, recovers: boolean): void {
   removeFile(join(dataDir, "standby.signal"));
-  if (recovers) writeAtomically(join(dataDir, "recovery.signal"), "", 0o600);
+  if (recovers) writeAtomically(join(dataDir, "recovery.signal"), "", modeIn(dataDir, 0o600));
   else removeFile(join(dataDir, "recovery.signal"));
 }
 

@@ -9,7 +9,16 @@
  */
 import type { Lsn } from "../model/lsn.ts";
 import type { Connection } from "./connection.ts";
-import { join, list, makeDirectory, move, removeSmallDirectory, syncPath, writeSmall } from "./disk.ts";
+import {
+  join,
+  list,
+  makeDirectory,
+  modeIn,
+  move,
+  removeSmallDirectory,
+  syncPath,
+  writeSmall,
+} from "./disk.ts";
 import { quoteLiteral } from "./quote.ts";
 import type { WantedSlot } from "./slot_state.ts";
 import { segmentName } from "./source_wal.ts";
@@ -54,9 +63,9 @@ export async function installSlot(dataDir: string, { name, state }: SlotCopy): P
   // A name that ends so is removed by the server when it starts: half a slot never counts.
   const half = `${directory}.tmp`;
   removeSmallDirectory(half);
-  makeDirectory(half, 0o700);
+  makeDirectory(half, modeIn(dataDir, 0o700));
   const file = join(half, "state");
-  writeSmall(file, state, 0o600);
+  writeSmall(file, state, modeIn(dataDir, 0o600));
   await syncPath(file);
   await syncPath(half);
   move(half, directory);

@@ -7,11 +7,13 @@ import { OWNER_FILE } from "../model/owner_file.ts";
 import { STAGING } from "./data_directory.ts";
 import { contentOf, linksOutside } from "./outside_parts.ts";
 import {
+  exists,
   isDirectory,
   join,
   linkTarget,
   list,
   makeDirectory,
+  modeIn,
   move,
   permissions,
   setPermissions,
@@ -43,6 +45,9 @@ export async function unstage(dataDir: string): Promise<void> {
     if (name !== "agent.unfinished" && name !== OWNER_FILE) move(join(staging, name), join(dataDir, name));
   }
   setPermissions(dataDir, mode);
+  // It was there before its directory's permissions were known.
+  const owner = join(dataDir, OWNER_FILE);
+  if (exists(owner)) setPermissions(owner, modeIn(dataDir, 0o600));
   await removeTree(staging);
   await syncPath(dataDir);
 }

@@ -11,7 +11,17 @@
  * restored by hand while the agent was away: data under such a marker is moved aside and never removed.
  */
 import { markNewData } from "./data_id.ts";
-import { exists, inode, join, makeDirectory, readText, removeFile, syncPath, writeDurably } from "./disk.ts";
+import {
+  exists,
+  inode,
+  join,
+  makeDirectory,
+  modeIn,
+  readText,
+  removeFile,
+  syncPath,
+  writeDurably,
+} from "./disk.ts";
 import type { JsonObject } from "../model/json.ts";
 import { isJsonObject } from "../model/merge.ts";
 import { errorText } from "./error_text.ts";
@@ -83,7 +93,7 @@ export class UnfinishedMarker {
   async #writeBoth(text: string): Promise<void> {
     makeDirectory(this.#ownDir, 0o700);
     await writeDurably(this.#outside, text, 0o600);
-    await writeDurably(this.#inside, text, 0o600);
+    await writeDurably(this.#inside, text, modeIn(this.#dataDir, 0o600));
   }
 
   /** Marks the place, whatever directory is there, from outside alone. */

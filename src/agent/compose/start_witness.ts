@@ -44,6 +44,7 @@ function compose(options: NodeOptions): RunningAgent {
     effective,
     record,
     electionMaxMs,
+    certificatesEnding: () => ground.certificates.ending,
     exit,
   });
   return ground.run({

@@ -3,6 +3,7 @@
  * It never holds the lock: it publishes no status, so it cannot be chosen.
  */
 import type { MemberInfo, Raft } from "../../../raft/mod.ts";
+import type { CertificateEnd } from "../../model/certificate.ts";
 import type { WitnessNotice } from "../../model/witness_notice.ts";
 import { encodeMessage, WITNESS_CHANNEL } from "../peers/messages.ts";
 import { Voter, type VoterOptions } from "./voter.ts";
@@ -16,6 +17,8 @@ export interface WitnessOptions extends Omit<VoterOptions, "who"> {
   readonly raftAddr: string;
   readonly apiUrl: () => string;
   readonly raft: Raft;
+  /** Its certificates that end within 30 days, or have. */
+  readonly certificatesEnding?: () => readonly CertificateEnd[];
 }
 
 export class Witness {
@@ -69,9 +72,10 @@ export class Witness {
   #announce(nowMs: number): void {
     if (nowMs - this.#noticeAtMs < NOTICE_PERIOD_MS) return;
     this.#noticeAtMs = nowMs;
-    const { name, raftAddr, apiUrl, raft } = this.#options;
+    const { name, raftAddr, apiUrl, raft, certificatesEnding } = this.#options;
     const { sightings, board, changes } = this.voter;
     const status = raft.status();
+    const ending = certificatesEnding?.() ?? [];
     const notice: WitnessNotice = {
       name,
       raftAddr,
@@ -79,6 +83,7 @@ export class Witness {
       canLose: status.canLose,
       holderSeenEpoch: sightings.last.epoch,
       holderLsn: sightings.last.lsn,
+      ...(ending.length === 0 ? {} : { certificatesEnding: ending }),
     };
     board.hearWitness(notice, status.id, nowMs);
     const bytes = encodeMessage(notice);

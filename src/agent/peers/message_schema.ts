@@ -76,6 +76,8 @@ function shape(
   };
 }
 
+const CERTIFICATES = list(openFields({ key: word, ends: word }), MAX_CERTIFICATES);
+
 export const STATUS = shape({
   name,
   incarnation: count,
@@ -134,7 +136,7 @@ export const STATUS = shape({
   lastStop: openFields({ at: word, steps: list(word, 10), why: text(1000), over: flag }),
   leadFailure: openFields({ at: word, why: text(1000), times: count, sitsOut: flag }),
   reloadRefused: openFields({ at: word, why: text(1000) }),
-  certificatesEnding: list(openFields({ key: word, ends: word }), MAX_CERTIFICATES),
+  certificatesEnding: CERTIFICATES,
   canLose: orNull(count),
   copy: openFields({
     from: name,
@@ -159,7 +161,7 @@ export const WITNESS = shape({
   raftAddr: address,
   apiUrl: address,
   canLose: orNull(count),
-}, { holderSeenEpoch: count, holderLsn: lsn });
+}, { holderSeenEpoch: count, holderLsn: lsn, certificatesEnding: CERTIFICATES });
 
 const RENEWAL = shape({ holder: name, life, epoch: count, incarnation: count, seq: count }, {
   countsOnMs: count,

@@ -16,6 +16,7 @@ import { type PostgresContext, standbyRole } from "./context.ts";
 import { lookForExempt } from "./exempt_look.ts";
 import type { PostgresMonitor } from "./monitor.ts";
 import { hasRead, LIMIT_MS, startupHasRead } from "./reload_seen.ts";
+import { ServerCertificates } from "./server_certificates.ts";
 import { sleep, WorkQueue } from "./wait.ts";
 
 /** After a reload the server needs a moment before its own marks of a pending restart are right. */
@@ -32,6 +33,8 @@ export class PostgresUpkeep {
   /** The upstream that is being set, as JSON; null: none is. */
   #followed: string | null = null;
 
+  readonly #certificates: ServerCertificates;
+
   readonly #context: PostgresContext;
   readonly #monitor: PostgresMonitor;
 
@@ -41,6 +44,7 @@ export class PostgresUpkeep {
   ) {
     this.#context = context;
     this.#monitor = monitor;
+    this.#certificates = new ServerCertificates(context);
   }
 
   /** True when a running server was told to reload. */
@@ -79,6 +83,7 @@ export class PostgresUpkeep {
         context.warn(`${mended}: changed or removed by others, and written again`);
       }
       if (files.length > 0 || context.reloadOwed) await context.reload();
+      await this.#certificates.look();
     });
   }
 
