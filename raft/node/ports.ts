@@ -19,9 +19,10 @@ export interface Clock {
   now(): number;
   /**
    * Calls `fire` once, not before `delayMs`. A timer only wakes: code that waits for a deadline re-reads
-   * now().
+   * now(). A timer that may be up to `earlyMs` early can share the wake-up of another one; a clock need not
+   * do so. @default earlyMs 0
    */
-  after(delayMs: number, fire: () => void): Timer;
+  after(delayMs: number, fire: () => void, earlyMs?: number): Timer;
   /**
    * Calls `fire` once, when the event loop has done what is at hand; never before this returns. Takes no
    * time.

@@ -287,7 +287,8 @@ export class TcpTransport implements Transport {
       }
       for (const link of this.#links.values()) link.watch(lateMs);
       if (!this.#closed) this.#watch();
-    });
+      // Early is more often, and every limit here is one of time.
+    }, everyMs / 2);
   }
 }
 

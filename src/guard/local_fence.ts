@@ -227,7 +227,10 @@ export class LocalFence {
     const writable = this.#maybePrimary || this.#postmaster?.writable === true;
     if (this.#state !== "frozen" && (!writable || this.#deadlineMs === null)) return;
     const leftMs = this.#state === "frozen" ? REFREEZE_MS : (this.#deadlineMs ?? 0) + GRACE_MS - nowMs;
-    this.#timer = this.#parts.clock.after(Math.min(Math.max(leftMs, 10), MAX_SLEEP_MS), () => this.#look());
+    // A look that is no deadline may be early; it reads the clock.
+    const earlyMs = leftMs > MAX_SLEEP_MS ? MAX_SLEEP_MS / 2 : 0;
+    const waitMs = Math.min(Math.max(leftMs, 10), MAX_SLEEP_MS);
+    this.#timer = this.#parts.clock.after(waitMs, () => this.#look(), earlyMs);
   }
 
   #kill(why: string, fenced: boolean): void {

@@ -38,3 +38,42 @@ test("a cancelled timer does not fire", async () => {
   await new Promise<void>((resolve) => clock.after(20, resolve));
   expect(fired).toBe(false);
 });
+
+/** Waits for `ms` without an event of the clock under test. */
+function elsewhere(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+test("a timer that may be early shares the wake-up of another one, and comes once", async () => {
+  const clock = new SystemClock();
+  const fired: string[] = [];
+  clock.after(20, () => fired.push("first"));
+  clock.after(60_000, () => fired.push("early"), 60_000);
+  clock.after(60_000, () => fired.push("not so early"), 1000);
+  clock.after(60_000, () => fired.push("cancelled"), 60_000).cancel();
+  while (fired.length === 0) await elsewhere(1);
+  expect(fired).toEqual(["first", "early"]);
+  clock.after(1, () => fired.push("second"));
+  while (fired.length === 2) await elsewhere(1);
+  expect(fired).toEqual(["first", "early", "second"]);
+});
+
+test("a timer that may be early comes at its time where nothing else wakes the process", async () => {
+  const clock = new SystemClock();
+  const start = clock.now();
+  const at = await new Promise<number>((resolve) => void clock.after(20, () => resolve(clock.now()), 5));
+  expect(at - start).toBeGreaterThanOrEqual(20);
+});
+
+test("a timer that an earlier one cancels in the same wake-up does not come", async () => {
+  const clock = new SystemClock();
+  let fired = 0;
+  clock.after(60_000, () => {
+    fired++;
+    second.cancel();
+  }, 60_000);
+  const second = clock.after(60_000, () => fired++, 60_000);
+  await new Promise<void>((resolve) => void clock.after(1, resolve));
+  await elsewhere(1);
+  expect(fired).toBe(1);
+});

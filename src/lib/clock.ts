@@ -17,6 +17,8 @@ export class SystemClock implements Clock {
    * largest one seen is right to within the shortest pause.
    */
   #suspendedMs = 0;
+  /** Timers that may be early, and from when on. A set keeps their order. */
+  readonly #early = new Set<{ readonly fromMs: number; readonly fire: () => void }>();
 
   constructor() {
     for (let reading = 0; reading < 5; reading++) this.now();
@@ -29,18 +31,41 @@ export class SystemClock implements Clock {
     return raw + this.#suspendedMs;
   }
 
-  after(delayMs: number, fire: () => void): Timer {
+  after(delayMs: number, fire: () => void, earlyMs = 0): Timer {
     const dueMs = this.now() + delayMs;
     let handle: ReturnType<typeof setTimeout>;
+    const shared = {
+      fromMs: dueMs - earlyMs,
+      fire: () => {
+        cancel();
+        fire();
+      },
+    };
+    const cancel = () => {
+      clearTimeout(handle);
+      this.#early.delete(shared);
+    };
     const arm = (waitMs: number) => {
       handle = setTimeout(() => {
         const leftMs = dueMs - this.now();
-        if (leftMs > 0) arm(leftMs);
-        else fire();
+        if (leftMs > 0) return arm(leftMs);
+        shared.fire();
+        this.#share();
       }, Math.min(Math.max(0, Math.ceil(waitMs)), MAX_TIMER_MS));
     };
     arm(delayMs);
-    return { cancel: () => clearTimeout(handle) };
+    if (earlyMs > 0) this.#early.add(shared);
+    return { cancel };
+  }
+
+  /** A timer has woken the process: those that may be early come now, rather than wake it again soon. */
+  #share(): void {
+    if (this.#early.size === 0) return;
+    const nowMs = this.now();
+    for (const one of [...this.#early]) {
+      // One that came before it may have cancelled it.
+      if (one.fromMs <= nowMs && this.#early.has(one)) one.fire();
+    }
   }
 
   soon(fire: () => void): void {

@@ -85,7 +85,7 @@ export function timedClock(kind: string, clock: Clock): Clock {
   if (profile === null) return clock;
   return {
     now: () => clock.now(),
-    after: (delayMs, fire) => clock.after(delayMs, timed(kind, fire)),
+    after: (delayMs, fire, earlyMs) => clock.after(delayMs, timed(kind, fire), earlyMs),
     soon: (fire) => clock.soon(timed(kind, fire)),
   };
 }

@@ -23,6 +23,8 @@ import { WorkQueue } from "./wait.ts";
 const IDLE_LOOK_MS = 1_000;
 /** While the server starts, is promoted or stops. */
 const BUSY_LOOK_MS = 100;
+/** A look while nothing happens may be so early, with something else that wakes the agent. */
+const EARLY_LOOK_MS = 100;
 const LIMIT_MS = 2_000;
 /** "The database system is starting up", "... is shutting down". */
 const CANNOT_CONNECT_NOW = "57P03";
@@ -130,10 +132,14 @@ export class PostgresMonitor implements DirectoryListener {
     const { clock, memory } = this.#context.parts;
     const busy = memory.action !== null || (memory.server !== null && !memory.server.ready);
     this.#timer?.cancel();
-    this.#timer = clock.after(busy ? BUSY_LOOK_MS : IDLE_LOOK_MS, () => {
-      this.#on.tick();
-      this.refresh().finally(() => this.#schedule());
-    });
+    this.#timer = clock.after(
+      busy ? BUSY_LOOK_MS : IDLE_LOOK_MS,
+      () => {
+        this.#on.tick();
+        this.refresh().finally(() => this.#schedule());
+      },
+      busy ? 0 : EARLY_LOOK_MS,
+    );
   }
 
   async #once(): Promise<void> {

@@ -219,7 +219,7 @@ test("the agent's loop makes 20 copies a second at most, whatever is asked", asy
   expect(port.views).toBeLessThan(3 * ((performance.now() - beginMs) / 50 + 1) + 2);
 });
 
-test("the copy is not older than a second, however seldom somebody asks", async () => {
+test("the copy is not older than a second between requests", async () => {
   const port = new CountingPort();
   start(port);
   const atStart = port.views;

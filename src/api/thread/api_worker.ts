@@ -12,7 +12,7 @@ import { RemotePort } from "./remote_port.ts";
 declare const self: Worker;
 
 /**
- * The copy is renewed even without requests: a check that comes every 10 s and meets a busy loop is answered
+ * The copy is renewed between requests, too: a check that comes every 10 s and meets a busy loop is answered
  * from a copy of one second ago, not of ten.
  */
 const KEEP_FRESH_MS = 1000;
@@ -52,7 +52,7 @@ function start({ config, snapshot, started }: Extract<ToThread, { kind: "start" 
       // Of this thread alone: no other waits for it.
       collect: () => Bun.gc(true),
     });
-    setInterval(() => void remote.freshen(""), KEEP_FRESH_MS).unref();
+    setInterval(() => void remote.keepFresh(), KEEP_FRESH_MS).unref();
     tell({ kind: "listening", port: server.port });
     signal.listening(server.port);
   } catch (error) {

@@ -18,6 +18,11 @@ import type { FromThread, Operation, Part, Snapshot, TimingSnapshot, ToThread } 
 const FRESH_MS = 50;
 /** The wait for an agent's loop that is busy. */
 const PATIENCE_MS = 250;
+/**
+ * Without a request for so long nobody checks this member, and the copy is not kept fresh any more: that
+ * would cost the loop more than all its renewals. Ages and the lease in an old copy stay right, see below.
+ */
+export const UNASKED_MS = 60_000;
 /** A copy younger than this is shown as it is. */
 const AGE_SHOWN_MS = 100;
 
@@ -39,6 +44,8 @@ export class RemotePort implements ApiPort {
   } | null = null;
   #looks = 0;
   #asked = 0;
+  /** When a request has come last. */
+  #requestMs: number;
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   readonly #listeners = new Set<() => void>();
   #watch: ReturnType<typeof setInterval> | null = null;
@@ -52,12 +59,22 @@ export class RemotePort implements ApiPort {
     this.#configuration = snapshot.configuration;
     this.#events = snapshot.events;
     const { atMs } = snapshot;
+    this.#requestMs = clock.now();
     this.#partMs = { timing: atMs, decisions: atMs, configuration: atMs, events: atMs };
   }
 
   /** Makes the copy fresh enough for a request of the path; undefined: it is. */
   freshen(path: string): Promise<void> | undefined {
-    const parts = partsFor(path);
+    this.#requestMs = this.#clock.now();
+    return this.#freshen(partsFor(path));
+  }
+
+  /** The same between requests, while they come. */
+  keepFresh(): Promise<void> | undefined {
+    return this.#clock.now() - this.#requestMs < UNASKED_MS ? this.#freshen([]) : undefined;
+  }
+
+  #freshen(parts: readonly Part[]): Promise<void> | undefined {
     const nowMs = this.#clock.now();
     const fresh = (atMs: number) => nowMs - atMs <= FRESH_MS;
     const enough = fresh(this.#snapshot.atMs) &&
