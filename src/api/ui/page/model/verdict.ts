@@ -41,23 +41,36 @@ function pausedText({ cluster }: UiDataJson, detail: string): string {
   return `${detail}; no automatic failover${until === undefined ? "" : ` until ${until}`}`;
 }
 
+/** `headline` stays the same while `age` grows: readers who hear the page are told once. */
+export interface Staleness {
+  readonly headline: string;
+  readonly age: string;
+}
+
 /** Why what is shown is not the present; null: it is. */
-export function staleness(state: PageState, nowMs: number): string | null {
-  const { data } = state;
+export function staleness(state: PageState, nowMs: number): Staleness | null {
+  const { data, failure } = state;
   if (data === null) {
-    return state.failures === 0 ? null : `No answer yet: ${state.failure}. It is asked again.`;
+    return state.failures === 0
+      ? null
+      : { headline: `No answer yet: ${failure}.`, age: "It is asked again." };
   }
   const ageMs = nowMs - state.answeredMs;
   if (state.failures > 0 || ageMs > STALE_AFTER_MS) {
-    const why = state.failure === "" ? "" : ` (${state.failure})`;
-    return `${data.name} does not answer${why}. What is shown is ${durationText(ageMs)} old.`;
+    const why = failure === "" ? "" : ` (${failure})`;
+    return {
+      headline: `${data.name} does not answer${why}.`,
+      age: `What is shown is ${durationText(ageMs)} old.`,
+    };
   }
   const { agent } = data.cluster;
   if (agent.fresh) return null;
-  const known = agent.view_age_ms === null
-    ? "It has never known the cluster's records."
-    : `What is shown is its own view, as the cluster was ${durationText(agent.view_age_ms)} ago.`;
-  return `${data.name} has no contact with a majority of the voters. ${known}`;
+  return {
+    headline: `${data.name} has no contact with a majority of the voters.`,
+    age: agent.view_age_ms === null
+      ? "It has never known the cluster's records."
+      : `What is shown is its own view, as the cluster was ${durationText(agent.view_age_ms)} ago.`,
+  };
 }
 
 /** In the corner: how young the answer is. */

@@ -37,17 +37,18 @@ test("the verdict names the worst that is known", () => {
 test("what is not the present is said to be old: no answer, a late one, or one without a majority", () => {
   const fresh = stateOf(answer());
   expect(staleness(fresh, AT_MS + 2000)).toBe(null);
-  expect(staleness(fresh, AT_MS + 9000)).toBe("node1 does not answer. What is shown is 9 s old.");
+  const late = { headline: "node1 does not answer.", age: "What is shown is 9 s old." };
+  expect(staleness(fresh, AT_MS + 9000)).toEqual(late);
   const failed = withoutAnswer(fresh, "Failed to fetch");
-  expect(staleness(failed, AT_MS + 2000)).toContain("node1 does not answer (Failed to fetch)");
+  expect(staleness(failed, AT_MS + 2000)?.headline).toBe("node1 does not answer (Failed to fetch).");
+  expect(staleness(failed, AT_MS + 7000)?.headline).toBe("node1 does not answer (Failed to fetch).");
   expect(freshnessText(failed, AT_MS + 2000)).toBe("last answer 2 s ago");
-  const alone = stateOf(answer((port) => port.change({ dcsAgeMs: 61_000 })));
-  expect(staleness(alone, AT_MS)).toBe(
-    "node1 has no contact with a majority of the voters. What is shown is its own view, as the cluster was " +
-      "61 s ago.",
-  );
+  expect(staleness(stateOf(answer((port) => port.change({ dcsAgeMs: 61_000 }))), AT_MS)).toEqual({
+    headline: "node1 has no contact with a majority of the voters.",
+    age: "What is shown is its own view, as the cluster was 61 s ago.",
+  });
   expect(staleness(NOTHING_KNOWN, AT_MS)).toBe(null);
-  expect(staleness(withoutAnswer(NOTHING_KNOWN, "x"), AT_MS)).toContain("No answer yet");
+  expect(staleness(withoutAnswer(NOTHING_KNOWN, "x"), AT_MS)?.headline).toBe("No answer yet: x.");
   expect(staleness(withAnswer(failed, answer(), AT_MS + 5000), AT_MS + 5000)).toBe(null);
 });
 

@@ -32,7 +32,12 @@ export function alerts(state: PageState, nowMs: number): Node[] {
   const stale = staleness(state, nowMs);
   const found = state.data === null ? [] : notices(state.data);
   return [
-    stale === null ? null : h("p", { class: "stale", role: "alert", key: "stale" }, stale),
+    stale === null ? null : h(
+      "p",
+      { class: "stale", key: "stale" },
+      h("strong", { role: "alert" }, stale.headline),
+      ` ${stale.age}`,
+    ),
     found.length === 0 ? null : h(
       "ul",
       { class: "notices", key: "notices" },
