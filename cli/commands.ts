@@ -1,5 +1,6 @@
 /** The commands that people and service managers start, and the overview of all. */
 import { type CAC, cac } from "cac";
+import { HeldSignals } from "../src/lib/held_signals.ts";
 import { VERSION } from "../src/model/version.ts";
 import { nearest } from "./ctl/nearest.ts";
 import { DEMO_EXAMPLES, DEMO_OPTIONS } from "./demo_options.ts";
@@ -107,20 +108,22 @@ function describeCommands(): CAC {
     .example("agent run /etc/agent/node1.yml")
     .example("agent run --user postgres /etc/agent/node1.yml")
     .action(async (file: string | undefined, { user }: { user?: string }) => {
+      const signals = new HeldSignals(process);
       const [{ runCommand }, { selfCommand }] = await Promise.all([
         import("./run.ts"),
         import("../src/lib/self_command.ts"),
       ]);
       const named = user === undefined ? undefined : String(user);
-      runCommand(file ?? null, { user: named, guardCommand: [...selfCommand(), "guard"] });
+      runCommand(file ?? null, { user: named, guardCommand: [...selfCommand(), "guard"], signals });
     });
   cli.command("witness [file]", "Run a voter without PostgreSQL, in the foreground")
     .option("--user <name>", "Become this user when started as root")
     .example("agent witness /etc/agent/witness.yml")
     .example("agent validate-config --witness /etc/agent/witness.yml")
     .action(async (file: string | undefined, { user }: { user?: string }) => {
+      const signals = new HeldSignals(process);
       const { witnessCommand } = await import("./witness.ts");
-      witnessCommand(file ?? null, user === undefined ? undefined : String(user));
+      witnessCommand(file ?? null, user === undefined ? undefined : String(user), signals);
     });
   describeValidation(cli);
   cli.command("recover [file]", "Go on alone when the other members are lost for good")

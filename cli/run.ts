@@ -3,6 +3,7 @@ import { startAgent } from "../src/agent/compose/agent.ts";
 import { type KeptDevice, openBeforeDroppingPrivileges } from "../src/guard/open_watchdog.ts";
 import { openWakeProfile } from "../src/lib/wake_profile.ts";
 import { WatchdogMark } from "../src/guard/watchdog_mark.ts";
+import type { HeldSignals } from "../src/lib/held_signals.ts";
 import { captureEnvironment, loadConfig } from "./config_source.ts";
 import { becomeUser, fail, runService } from "./service.ts";
 
@@ -11,10 +12,12 @@ export interface RunOptions {
   readonly user?: string;
   /** Command line of a guard of this executable. */
   readonly guardCommand: readonly string[];
+  /** Held since the process began. */
+  readonly signals: HeldSignals;
 }
 
 /** Runs until a signal ends it; ends the process itself. */
-export function runCommand(file: string | null, { user, guardCommand }: RunOptions): void {
+export function runCommand(file: string | null, { user, guardCommand, signals }: RunOptions): void {
   const keptWatchdog = openWatchdog(file, user ?? null);
   if (user !== undefined) becomeUser("run", user);
   else if (process.getuid?.() === 0) {
@@ -25,7 +28,7 @@ export function runCommand(file: string | null, { user, guardCommand }: RunOptio
   }
   const profile = process.env.AGENT_WAKE_PROFILE ?? "";
   if (profile !== "") openWakeProfile(profile);
-  runService("run", file, (parts) => startAgent({ ...parts, guardCommand, keptWatchdog }));
+  runService("run", file, (parts) => startAgent({ ...parts, guardCommand, keptWatchdog }), signals);
 }
 
 /**

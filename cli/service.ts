@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Logger } from "../src/lib/log.ts";
+import type { HeldSignals } from "../src/lib/held_signals.ts";
 import { reapOrphans } from "../src/lib/orphan_reaper.ts";
 import { sendDatagram } from "../src/lib/ffi.ts";
 import { type ServiceNotices, SystemdNotices } from "../src/lib/sd_notify.ts";
@@ -38,6 +39,7 @@ export function runService(
   command: "run" | "witness",
   file: string | null,
   start: (parts: ServiceParts) => RunningAgent,
+  signals: HeldSignals,
 ): void {
   const environment = captureEnvironment();
   const witness = command === "witness";
@@ -86,9 +88,11 @@ export function runService(
     setTimeout(() => process.exit(code), 10);
   };
   const running = start({ config: parsed.config, reload, written: () => written, log, exit, notices });
-  process.on("SIGTERM", () => running.stop());
-  process.on("SIGINT", () => running.stop());
-  process.on("SIGHUP", () => running.reload());
+  signals.handle({
+    SIGTERM: () => running.stop(),
+    SIGINT: () => running.stop(),
+    SIGHUP: () => running.reload(),
+  });
   process.on("SIGABRT", () => process.exit(134));
 }
 

@@ -162,7 +162,12 @@ test_patronis_unit() {
   check "with all rows" within 120 is_primary
   check "none is missing" equal "$(sql 'select count(*) from t')" 2
   outlives patroni KILL "Patroni's unit, Restart=always, an agent that is killed"
-  check "Patroni's unit stops it" inside systemctl stop patroni
+  # Without READY=1 systemd takes it for started as soon as it is there.
+  local agent
+  agent=$(main_pid patroni)
+  inside systemctl kill --signal=KILL --kill-who=main patroni
+  within 60 is_restarted patroni "$agent"
+  check "Patroni's unit stops it, while it starts" inside systemctl stop patroni
   check "PostgreSQL has ended in order" equal "$(property patroni Result) $(control_state)" "success shut down"
   check "and nothing is left" within 10 nothing_runs
 }
