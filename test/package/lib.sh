@@ -49,7 +49,7 @@ boot() {
   machine=$(cat "/proc/$booted/task/$booted/children")
   machine=${machine%% *}
   nsenter -t "$machine" -n ip link set lo up
-  within 60 inside systemctl is-active --quiet multi-user.target
+  within 60 inside systemctl is-active --quiet multi-user.target 2>/dev/null
 }
 
 first_process() { [ -n "$(cat "/proc/$1/task/$1/children" 2>/dev/null)" ]; }

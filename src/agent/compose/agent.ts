@@ -26,6 +26,7 @@ import type { Gap } from "./gap_watch.ts";
 import { Ground, type NodeOptions } from "./ground.ts";
 import { Member } from "../loop/member.ts";
 import type { MemberOptions } from "../loop/member_rooms.ts";
+import { onceHeard } from "./once_heard.ts";
 import { ownMachine } from "./own_machine.ts";
 import { isUnmanagedConf } from "../../postgres/config_files.ts";
 import { PostgresExecutor } from "../postgres/executor.ts";
@@ -115,11 +116,12 @@ function compose(
       health.start();
     },
     stop: (done) =>
-      member.stop(() => {
-        member.end();
-        watchdog.close();
-        guard.shutdown(done);
-      }),
+      onceHeard(guard, clock, () =>
+        member.stop(() => {
+          member.end();
+          watchdog.close();
+          guard.shutdown(done);
+        })),
     stopping: "stopping: PostgreSQL is stopped and the lock handed over",
     removed: ": PostgreSQL is stopped, and so is this agent",
   });
