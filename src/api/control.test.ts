@@ -705,8 +705,42 @@ for (const { says, request, arrange, code, text } of CASES) {
     const answer = await send(port, request);
     expect(answer.code).toBe(code);
     if (text !== undefined) expect(answer.text).toBe(text);
+    if (!/^\/(switchover|failover)$/.test(request.path) || request.method !== "POST") return;
+    // The check refuses what the request refuses, in the same words, and is no request.
+    const before = port.calls.length;
+    const asked = new StubPort();
+    arrange?.(asked);
+    const check = await send(asked, { ...request, path: `/agent${request.path}/check` });
+    if (before === 0 && [400, 411, 412, 422].includes(code)) {
+      expect([check.code, check.text]).toEqual([answer.code, answer.text]);
+    }
+    expect([asked.calls, port.calls.length]).toEqual([[], before]);
   });
 }
+
+test("a check of a switchover or failover says what would be answered, and asks for nothing", async () => {
+  const port = new StubPort();
+  const check = async (kind: string, body: object) => {
+    const { code, text } = await send(port, post(`/agent/${kind}/check`, body as never));
+    return [code, text];
+  };
+  const candidate = "node2";
+  expect(await check("switchover", { leader: "node1" })).toEqual([200, "Switchover is possible"]);
+  expect(await check("failover", { candidate })).toEqual([200, "Failover is possible"]);
+  expect(await check("failover", { leader: "node1", candidate })).toEqual([200, "Switchover is possible"]);
+  expect(await check("switchover", { leader: "node1", scheduled_at: IN_AN_HOUR })).toEqual([
+    202,
+    "Switchover can be scheduled",
+  ]);
+  port.change({ raft: { ...port.view().raft!, leader: null } });
+  for (const kind of ["switchover", "failover"]) {
+    expect(await check(kind, { leader: "node1", candidate })).toEqual([
+      503,
+      expect.stringContaining("failed to write failover key into DCS"),
+    ]);
+  }
+  expect(port.calls).toEqual([]);
+});
 
 test("without a majority a failover says that, and the way out", async () => {
   const port = new StubPort();

@@ -1,7 +1,7 @@
 /**
- * `POST /switchover`, `POST /failover`, `DELETE /switchover`. A request is refused at once, from memory,
- * where that is possible; a logged request is waited for until the lock has changed hands. The coordinator
- * decides, not the API.
+ * `POST /switchover`, `POST /failover`, `DELETE /switchover`, and what the first two would be answered. A
+ * request is refused at once, from memory, where that is possible; a logged request is waited for until the
+ * lock has changed hands. The coordinator decides, not the API.
  */
 import { Hono } from "@hono/hono";
 import { type Asked, faultOf, judgeRequest } from "../brain/cluster/judge.ts";
@@ -27,18 +27,22 @@ export function switchoverRoutes(port: ApiPort): Hono<ApiEnv> {
     const body = await readBody(context.req, SWITCHOVER);
     return body.ok ? await handle(port, "failover", body.value) : body.response;
   });
+  for (const kind of ["switchover", "failover"] as const) {
+    routes.post(`/agent/${kind}/check`, async (context) => {
+      const body = await readBody(context.req, SWITCHOVER);
+      return body.ok ? check(port, kind, body.value) : body.response;
+    });
+  }
   routes.delete("/switchover", () => cancel(port));
   return routes;
 }
 
-async function handle(
-  port: ApiPort,
-  asked: Kind,
-  body: { readonly [key: string]: unknown },
-): Promise<Response> {
+type Body = { readonly [key: string]: unknown };
+
+/** The request as it would be recorded, or the answer that refuses it. */
+function requestOf(view: ApiView, asked: Kind, body: Body): FailoverRecord | Response {
   const leader = nameOf(body.leader);
   const candidate = nameOf(body.candidate) ?? nameOf(body.member);
-  const view = port.view();
 
   // A failover that names the leader is a switchover; the rules of the form are those of what was asked for.
   const fault = faultOf({ kind: asked, leader, candidate }, Boolean(body.scheduled_at), view.dynamic.pause);
@@ -51,17 +55,15 @@ async function handle(
     const obstacle = obstacleTo({ kind, leader, candidate, scheduledAt: null }, view);
     if (obstacle !== null) return textResponse(412, obstacle);
   }
-
   const scheduledAt = schedule?.at ?? null;
-  const record: FailoverRecord = {
-    kind,
-    leader,
-    candidate,
-    scheduledAt,
-    id: crypto.randomUUID(),
-    accepted: false,
-    epoch: 0,
-  };
+  return { kind, leader, candidate, scheduledAt, id: crypto.randomUUID(), accepted: false, epoch: 0 };
+}
+
+async function handle(port: ApiPort, asked: Kind, body: Body): Promise<Response> {
+  const view = port.view();
+  const record = requestOf(view, asked, body);
+  if (record instanceof Response) return record;
+  const { kind, scheduledAt } = record;
   const before = shownLeader(view.dcs);
   const logged = await port.requestFailover(record);
   if (logged.kind === "invalid") return textResponse(400, logged.reason);
@@ -71,6 +73,23 @@ async function handle(
   }
   if (scheduledAt !== null) return textResponse(202, `${title(kind)} scheduled`);
   return await waitForOutcome(port, record, before);
+}
+
+/**
+ * What the request would be answered, as far as that is known without making it: with the same status and
+ * text where it would be refused. The path is its own: a member that does not know it must not carry the
+ * request out.
+ */
+function check(port: ApiPort, asked: Kind, body: Body): Response {
+  const view = port.view();
+  const record = requestOf(view, asked, body);
+  if (record instanceof Response) return record;
+  const obstacle = withoutMajority(view);
+  if (obstacle !== null) return textWithReason(503, "failed to write failover key into DCS", obstacle);
+  const { kind, scheduledAt } = record;
+  return scheduledAt === null
+    ? textResponse(200, `${title(kind)} is possible`)
+    : textResponse(202, `${title(kind)} can be scheduled`);
 }
 
 /** Nothing that a request may say, `--force` of `agent ctl` included, takes the place of a majority. */

@@ -232,6 +232,11 @@ const moving: Answers = {
   503: ["It failed (why: header X-Reason), or its outcome is not known.", "text"],
 };
 
+const schedulable: Answers = {
+  202: ["It is, or can be, scheduled.", "text"],
+  422: ["A time that is none, or is over.", "text"],
+};
+
 const changes: readonly Operation[] = [
   {
     method: "post",
@@ -239,11 +244,7 @@ const changes: readonly Operation[] = [
     group: "changes",
     summary: "Hands the lock over, now or at a time.",
     body: SWITCHOVER,
-    answers: {
-      ...moving,
-      202: ["It is scheduled.", "text"],
-      422: ["A time that is none, or is over.", "text"],
-    },
+    answers: { ...moving, ...schedulable },
   },
   {
     method: "post",
@@ -253,6 +254,19 @@ const changes: readonly Operation[] = [
     body: SWITCHOVER,
     answers: moving,
   },
+  ...["switchover", "failover"].map((kind): Operation => ({
+    method: "post",
+    path: `/agent/${kind}/check`,
+    group: "changes",
+    summary: `What POST /${kind} would be answered now. Changes nothing.`,
+    body: SWITCHOVER,
+    answers: {
+      ...moving,
+      200: ["It is possible.", "text"],
+      503: ["It could not be recorded: without a majority.", "text"],
+      ...(kind === "failover" ? {} : schedulable),
+    },
+  })),
   {
     method: "delete",
     path: "/switchover",
