@@ -1,15 +1,58 @@
 /**
  * The agent and the guard as processes: what their ends mean for PostgreSQL, with the lease of five seconds.
+ * And `agent ctl` as a process: from a host that is no member, and where no agent is left.
  */
 import { expect } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Cluster } from "../src/demo/cluster.ts";
+import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { signal } from "../src/demo/processes.ts";
+import { run } from "../src/demo/run.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
 const TTL_S = 5;
-const { story } = withCluster({ dcs: { ttl: TTL_S } });
+const { story } = withCluster({
+  dcs: { ttl: TTL_S },
+  override: () => ({
+    bootstrap: { initdb: [{ locale: "C.UTF-8" }, "data-checksums", "allow-group-access"] },
+  }),
+});
+
+story("with initdb --allow-group-access the group may read every file of every member", async (fixture) => {
+  const { cluster } = fixture;
+  await fixture.healed();
+  const closed = () =>
+    cluster.hosts.flatMap(({ name, dataDir }) =>
+      ["", ...readdirSync(dataDir, { recursive: true, encoding: "utf8" })].flatMap((path) => {
+        const found = statSync(join(dataDir, path), { throwIfNoEntry: false });
+        // PostgreSQL removes files meanwhile.
+        if (found === undefined) return [];
+        const mode = found.mode & 0o777;
+        return mode === (found.isDirectory() ? 0o750 : 0o640) ? [] : [`${name}/${path} 0${mode.toString(8)}`];
+      })
+    );
+  expect(closed()).toEqual([]);
+  await cluster.ctl(
+    "edit-config",
+    "--force",
+    "-p",
+    "log_min_messages=error",
+    "-s",
+    "slots.kept.type=physical",
+  );
+  await waitFor(
+    "the slot",
+    START_MS,
+    () => cluster.hosts.every(({ dataDir }) => existsSync(join(dataDir, "pg_replslot/kept/state"))),
+  );
+  expect(closed()).toEqual([]);
+  await cluster.ctl("edit-config", "--force", "-p", "log_min_messages=null", "-s", "slots=null");
+});
 
 story("the guard is a process of its own, and PostgreSQL is its child, not the agent's", async (fixture) => {
   const primary = await fixture.healed();
@@ -113,4 +156,89 @@ story("SIGHUP reads the file again and stops nothing", async (fixture) => {
   });
   expect(primary.postmasterPid()).toBe(postmaster);
   expect(fixture.client.failures.filter((one) => one.sentMs > begin)).toEqual([]);
+});
+
+/** `agent ctl` as a host that is no member calls it: with a link to the program, and no file of a member. */
+function fromElsewhere(cluster: Cluster, words: readonly string[], environment: NodeJS.ProcessEnv) {
+  const link = join(cluster.directory, "patronictl");
+  if (!existsSync(link)) symlinkSync(cluster.options.binary, link);
+  return run(link, words, cluster.directory, { env: { ...process.env, ...environment } });
+}
+
+story(
+  "ctl shows, asks and forecasts the same from any host, also by the name of patronictl",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const [first, second] = cluster.others(primary) as [Host, Host];
+    const address = ({ addresses }: Host) => `${addresses.address}:${addresses.restPort}`;
+
+    const columns = await fromElsewhere(cluster, ["list", "-f", "tsv", "--columns", "Member,Role"], {
+      // Nobody is at the first.
+      DCS_URL: `127.0.0.9:1,${address(second)}`,
+    });
+    const roles = cluster.hosts.map((host) => `${host.name}\t${host === primary ? "Leader" : "Replica"}`);
+    expect(columns).toEqual({ code: 0, output: ["Member\tRole", ...roles, ""].join("\n") });
+
+    const asked = await run(
+      cluster.options.binary,
+      ["ctl", "-c", primary.configFile, "query", "-U", "postgres", "-r", "replica", "--format", "json", "-c"]
+        .concat("SELECT pg_is_in_recovery() AS standby, date '2026-11-28' AS day, interval '1 day' AS span"),
+      cluster.directory,
+      { env: { ...process.env, PGPASSWORD: cluster.secrets.superuser, TZ: "Europe/Berlin" } },
+    );
+    expect([asked.code, JSON.parse(asked.output)]).toEqual([
+      0,
+      [{ standby: true, day: "2026-11-28", span: "1 day" }],
+    ]);
+
+    const forecast = await cluster.ctl("switchover", "--candidate", first.name, "--dry-run");
+    expect(forecast).toContain(`Possible now: switchover of demo from ${primary.name} to ${first.name}.`);
+    expect(forecast).toContain(`Loss to expect: none. ${first.name} gets the lock only when`);
+    const never = await cluster.tryCtl("switchover", "--candidate", "nobody", "--dry-run");
+    expect([never.code, never.output]).toEqual([1, expect.stringContaining("Member nobody does not exist")]);
+
+    const live = spawn(cluster.options.binary, ["ctl", "-d", address(first), "watch", "-w", "0.1"]);
+    let seen = "";
+    live.stdout.on("data", (chunk: Buffer) => seen += chunk.toString());
+    await waitFor("two pictures", START_MS, () => seen.split(" Events:").length > 2);
+    live.kill("SIGINT");
+    await once(live, "close");
+    expect(seen).toContain("lock-granted: lock granted to ");
+
+    expect(await cluster.waitHealthy(START_MS)).toBe(primary);
+  },
+);
+
+/** The last one: it leaves no cluster behind. */
+story("without an agent ctl shows what this host knows; remove sets that aside", async (fixture) => {
+  const { cluster } = fixture;
+  const primary = await fixture.healed();
+  const [, second] = cluster.others(primary) as [Host, Host];
+  const refused = await cluster.tryCtl("remove", "demo");
+  expect([refused.code, refused.output]).toEqual([
+    1,
+    expect.stringContaining("Stop the agents of all hosts first"),
+  ]);
+  for (const host of cluster.hosts) await host.powerOff();
+
+  const file = second.configFile;
+  const list = await cluster.tryCtlAt(second, "list");
+  expect(list.code).toBe(1);
+  expect(list.output).toContain("Error: No member of the cluster answers:");
+  expect(list.output).toMatch(new RegExp(`\\| ${primary.name} +\\|[^|]*\\| Leader +\\| unknown +\\|`));
+  expect(list.output).toContain(` Stale: from the raft log of this host, ${second.directory}/raft`);
+  const other = await cluster.tryCtlAt(second, "list", "another");
+  expect([other.code, other.output]).toEqual([1, expect.not.stringContaining("Stale")]);
+
+  const [program, ...prefix] = [...second.settings.prefix, cluster.options.binary];
+  const answers = ["demo", "Yes I am aware", primary.name];
+  const removed = spawnSync(program!, [...prefix, "ctl", "-c", file, "remove", "demo"], {
+    input: answers.map((line) => `${line}\n`).join(""),
+    encoding: "utf8",
+  });
+  expect([removed.status, removed.stderr]).toEqual([0, ""]);
+  expect(removed.stdout).toContain("Success: the records of demo are removed from this host, and kept in ");
+  expect(existsSync(join(second.directory, "raft"))).toBe(false);
+  expect(existsSync(join(second.dataDir, "PG_VERSION"))).toBe(true);
 });

@@ -1,12 +1,21 @@
-/** Members that prove themselves by certificates: the compiled program, `raft.tls`, PostgreSQL. */
+/**
+ * Certificates on every port of the compiled program: members that prove themselves by `raft.tls`, the REST
+ * API, PostgreSQL; and renewed ones, which take effect by themselves.
+ */
 import { afterAll, expect } from "bun:test";
+import { once } from "node:events";
+import { chmodSync, chownSync } from "node:fs";
+import * as net from "node:net";
 import * as tls from "node:tls";
 import { clusterIdOf, monotonicClock, nodeIdOf, TcpTransport, type TlsFiles, tlsLayer } from "../raft/mod.ts";
 import { Authority } from "../raft/transport/testing_certificates.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
+import { lookupUser } from "../src/demo/system_user.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
+import { applyPatch } from "../src/model/merge.ts";
 import { Certificates } from "./e2e/certificates.ts";
+import { user } from "./e2e/environment.ts";
 import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
 const certificates = new Certificates();
@@ -20,7 +29,93 @@ const CLIENT = certificates.authority.issue({
 });
 const OTHERS = new Authority("others");
 
-const { story } = withCluster({ dcs: { ttl: 2 }, override: (name) => certificates.override(name) });
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** In the last week of a longer life. */
+const REST_ENDS = new Date(Date.now() + 5.5 * DAY_MS);
+const REST = new Authority("rest", REST_ENDS, new Date(Date.now() - 90 * DAY_MS));
+const restOf = (name: string) => `${name}-rest`;
+const serverOf = (name: string) => `${name}-server`;
+
+function writeRest(name: string): void {
+  certificates.write(restOf(name), certificates.issue(name, REST));
+}
+
+/** PostgreSQL takes a key only from its own user, whom nobody else may read it from. */
+function writeServer(name: string): void {
+  certificates.write(serverOf(name), certificates.issue(name));
+  const key = certificates.fileOf(serverOf(name), "key");
+  chmodSync(key, 0o600);
+  if (user === null) return;
+  const { uid, gid } = lookupUser(user);
+  chownSync(key, uid, gid);
+}
+
+const { story } = withCluster({
+  dcs: { ttl: 2 },
+  clientCertificate: REST.issue(),
+  override: (name) => {
+    writeRest(name);
+    writeServer(name);
+    const [restFile, serverFile] = [restOf(name), serverOf(name)].map((owner) => (part: keyof TlsFiles) =>
+      certificates.fileOf(owner, part)
+    ) as [(part: keyof TlsFiles) => string, (part: keyof TlsFiles) => string];
+    return applyPatch(certificates.override(name), {
+      restapi: { certfile: restFile("cert"), keyfile: restFile("key"), cafile: restFile("ca") },
+      postgresql: {
+        parameters: { ssl: "on", ssl_cert_file: serverFile("cert"), ssl_key_file: serverFile("key") },
+      },
+    });
+  },
+});
+
+/** Serial number of the certificate that is shown there. */
+async function serialAt(options: tls.ConnectionOptions): Promise<string> {
+  const socket = tls.connect({ rejectUnauthorized: false, ...options });
+  await once(socket, "secureConnect");
+  const { serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return serialNumber;
+}
+
+/** PostgreSQL asks for TLS in a message of its own. */
+async function serverSerial({ addresses: { address, postgresPort } }: Host): Promise<string> {
+  const socket = net.connect(postgresPort, address);
+  await once(socket, "connect");
+  socket.write(Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47));
+  const [answer] = await once(socket, "data") as [Buffer];
+  expect(answer.toString()).toBe("S");
+  return await serialAt({ socket });
+}
+
+story(
+  "renewed certificates of REST and PostgreSQL are shown without a restart, and their ends are told",
+  async (fixture) => {
+    const { cluster } = fixture;
+    const primary = await fixture.healed();
+    const hosts = [primary, cluster.others(primary)[0]!];
+    const restSerial = ({ addresses: { address, restPort } }: Host) =>
+      serialAt({ host: address, port: restPort });
+    const shownBy = async (host: Host) => [await restSerial(host), await serverSerial(host)] as const;
+    const before = await Promise.all(hosts.map(shownBy));
+    const postmasters = hosts.map((host) => host.postmasterPid());
+    for (const { name } of hosts) {
+      writeRest(name);
+      writeServer(name);
+    }
+    await waitFor("the renewed certificates", START_MS, async () => {
+      const now = await Promise.all(hosts.map(shownBy));
+      return now.every(([rest, server], i) => rest !== before[i]![0] && server !== before[i]![1]);
+    });
+    expect(hosts.map((host) => host.postmasterPid())).toEqual(postmasters);
+
+    const ends = `${REST_ENDS.toISOString().slice(0, 19)}.000Z`;
+    await fixture.listed(` Certificate: ${primary.name}, restapi.certfile ends in 5 days (${ends})`);
+    const { text } = await primary.rest("/metrics");
+    expect(text).toMatch(/^agent_cert_expiry_seconds\{.*restapi\.certfile"\} 4[67]\d{4}/m);
+    expect(primary.log()).toContain("restapi.certfile: the certificate in ");
+    expect(await fixture.healed()).toBe(primary);
+  },
+);
 
 /**
  * What becomes of a TLS connection to the member's raft port: "open" when it is still there after a question.
