@@ -57,6 +57,7 @@ export const EVENT_ROOTS = [
   "sync_trouble",
   "sync_trouble_over",
   "sync_wait",
+  "systemd",
   "wal_gone",
   "wal_room",
   "watchdog",
