@@ -181,3 +181,13 @@ test("a renewal leaves early with something else, but not without the guard's an
   expect(one.look()).toBe(dueMs + renewMs);
   expect(one.sent()).toBe(3);
 });
+
+test("however early it may leave, half of the time to the next renewal goes by", () => {
+  const one = atRest();
+  one.later(renewMs / 2 - 1);
+  one.look(renewMs);
+  expect(one.sent()).toBe(1);
+  one.later(1);
+  one.look(renewMs);
+  expect(one.sent()).toBe(2);
+});

@@ -175,8 +175,8 @@ export class Tenancy {
   }
 
   /**
-   * Renews when due, or up to `earlyMs` before that; returns when to look again, as a time of this member's
-   * clock.
+   * Renews when due, or up to `earlyMs` before that, but not before half of the time to the next renewal;
+   * returns when to look again, as a time of this member's clock.
    */
   renewIfDue(earlyMs = 0): number {
     const { clock, guard, name, send, state, broken } = this.#options;
@@ -206,7 +206,8 @@ export class Tenancy {
     const due = this.#holder.lastSentMs + renewMs;
     this.#usableAtLook = this.leaseUsable();
     this.#awaitsGuard = false;
-    if (nowMs < due - earlyMs || (nowMs < due && !this.guardAnswers)) return due;
+    const fromMs = due - Math.min(earlyMs, renewMs / 2);
+    if (nowMs < fromMs || (nowMs < due && !this.guardAnswers)) return due;
     // No lease without a fence: a renewal goes out only if the guard has answered since the last one.
     if (!this.guardAnswers) {
       this.#awaitsGuard = true;

@@ -24,11 +24,12 @@ import { SyncWait } from "./sync_wait.ts";
 import type { Voter } from "./voter.ts";
 
 /**
- * A renewal leaves so much early with a status that is due, and a status with a renewal. Half of the time
- * between two statuses: whatever their order was, they then leave together. Early is always safe: a lease
- * counts from the send of its renewal.
+ * A renewal leaves so much early with a status that is due, and a status with a renewal: nearly half of the
+ * time between two statuses, so whatever their order was, they soon leave together. Not half of it: with
+ * ttl 2 every second renewal would bring a status of its own. Early is always safe: a lease counts from the
+ * send of its renewal.
  */
-const SHARED_MS = 250;
+const SHARED_MS = 240;
 
 export class Member {
   readonly #rooms: MemberRooms;
