@@ -48,6 +48,7 @@ export const EVENT_ROOTS = [
   "reload",
   "renewal",
   "restapi",
+  "server_certificates",
   "shutdown",
   "standby_moves",
   "standby_stands",
@@ -75,6 +76,7 @@ const POSTGRESQL = [
   "data_directory",
   "follow",
   "pending_restart",
+  "server_certificates",
   "shutdown",
 ];
 
