@@ -258,6 +258,7 @@ export function node(change: Partial<NodeView> = {}): NodeView {
     statuses: [seen(primaryStatus("a")), seen(status("b")), seen(status("c"))],
     notStreamingForMs: 0,
     vouchedEpoch: 3,
+    walEpoch: 3,
     receivedGrewMs: -Infinity,
     startingForMs: 0,
     raftLostForMs: 0,

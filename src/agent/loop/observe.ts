@@ -27,6 +27,7 @@ export interface Seen extends
     | "undeclaredForMs"
     | "primaryForMs"
     | "vouchedEpoch"
+    | "walEpoch"
   > {
   readonly dcs: DcsState;
   readonly postgres: PostgresView;
@@ -89,6 +90,7 @@ export class Observer {
       receivedGrewMs: this.#received.look(name, statuses, nowMs),
       primaryForMs: nowMs - this.#notPrimaryMs,
       vouchedEpoch: this.vouched.look(seen, nowMs),
+      walEpoch: this.vouched.walEpoch,
       startingForMs: nowMs - this.#notStartingMs,
       raftLostForMs: nowMs - this.#lastRaftMs,
       undeclaredForMs: nowMs - this.#declaredMs,

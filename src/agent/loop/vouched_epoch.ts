@@ -15,11 +15,17 @@ type Seen = Pick<NodeView, "name" | "dcs" | "statuses" | "postgres">;
 
 export class VouchedEpoch {
   #epoch: number | null = null;
+  #walEpoch: number | null = null;
   /** The epoch of the decision for the last rewind; null: its end has been looked at. */
   #rewindUnder: number | null = null;
   #rewoundMs = -Infinity;
   #lockEpoch: number | null = null;
   #lockEpochMs = -Infinity;
+
+  /** The same, also of a standby that follows nobody since: it has received nothing else. */
+  get walEpoch(): number | null {
+    return this.#walEpoch;
+  }
 
   look(seen: Seen, nowMs: number): number | null {
     const { dcs: { lock }, postgres } = seen;
@@ -29,15 +35,19 @@ export class VouchedEpoch {
     }
     this.#lookAtRewind(postgres);
     // It may write what nobody else has.
-    if (postgres.inRecovery === false) this.#epoch = null;
-    else if (this.#streams(seen)) this.#epoch = lock.epoch;
+    if (postgres.inRecovery === false) this.#set(null);
+    else if (this.#streams(seen)) this.#set(lock.epoch);
     return this.#epoch;
+  }
+
+  #set(epoch: number | null): void {
+    this.#epoch = this.#walEpoch = epoch;
   }
 
   #lookAtRewind({ last: { rewind }, rewoundInVain }: NodeView["postgres"]): void {
     if (rewind === undefined || rewind.atMs === this.#rewoundMs) return;
     this.#rewoundMs = rewind.atMs;
-    if (rewind.ok && rewoundInVain !== true) this.#epoch = this.#rewindUnder;
+    if (rewind.ok && rewoundInVain !== true) this.#set(this.#rewindUnder);
     this.#rewindUnder = null;
   }
 
@@ -56,13 +66,14 @@ export class VouchedEpoch {
       switch (action.kind) {
         case "follow":
         case "start-standby":
-          this.#epoch = action.follow === null ? null : lockEpoch;
+          if (action.follow === null) this.#epoch = null;
+          else this.#set(lockEpoch);
           break;
         case "clone":
-          this.#epoch = action.from.name === action.leader.name ? lockEpoch : null;
+          this.#set(action.from.name === action.leader.name ? lockEpoch : null);
           break;
         case "rewind":
-          this.#epoch = null;
+          this.#set(null);
           this.#rewindUnder = lockEpoch;
           break;
         case "restore":
@@ -70,7 +81,7 @@ export class VouchedEpoch {
         case "bootstrap":
         case "start-primary":
         case "promote":
-          this.#epoch = null;
+          this.#set(null);
       }
     }
   }

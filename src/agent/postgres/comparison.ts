@@ -21,6 +21,11 @@ import { ReplicationSource } from "../../postgres/replication_source.ts";
 import { compareWal } from "../../postgres/same_wal.ts";
 import { holdsWal, segmentName } from "../../postgres/source_wal.ts";
 import type { PostgresContext } from "./context.ts";
+import { isWhole } from "./server_memory.ts";
+import { atMost } from "./wait.ts";
+
+/** A standby is not kept from its start for longer by the reading of its WAL. */
+const WAL_END_WAIT_MS = 30_000;
 
 export class HistoryComparison {
   readonly #context: PostgresContext;
@@ -34,7 +39,7 @@ export class HistoryComparison {
    * and a failure to compare the WAL itself is said.
    */
   async compare(other: Upstream, content = false): Promise<void> {
-    const { clock, memory, changed, postgresql, local } = this.#context.parts;
+    const { clock, memory, changed, postgresql, local, guard } = this.#context.parts;
     const note = (
       timelineOfOther: number,
       verdict: "same" | "diverged" | "unknown",
@@ -57,13 +62,17 @@ export class HistoryComparison {
       changed();
     };
     const position = await this.#position();
+    // Without it only what was replayed would be compared.
+    if (content && guard.view().postmaster === null && !isWhole(memory.diskEnd)) {
+      await atMost(clock, WAL_END_WAIT_MS, this.#context.readWalEnd());
+    }
     if (position === null) return note(0, "unknown", "this member's position is not known");
     let source: ReplicationSource | null = null;
     try {
       const open = other.remote ? ReplicationSource.openPrimary : ReplicationSource.open;
       source = await open(other.connUrl, postgresql.replication, local.name);
       const others = await historyOf(source);
-      const end = content ? this.#endOnDisk(position) : position;
+      const end = this.#endOnDisk(position, content);
       // A standby may be behind, and another cluster's primary need not let a rewind user in.
       const isAsked = !others.inRecovery && end.timeline <= others.timeline && (content || !other.remote);
       const at = isAsked ? this.#received(end, others) : null;
@@ -138,12 +147,17 @@ export class HistoryComparison {
 
   /**
    * A standby that starts replays what its disk holds before it streams. That may be on a later timeline than
-   * the control file's, which names the one of the last checkpoint.
+   * the control file's, which names the one of the last checkpoint. One that runs may not have come to the end
+   * of what its disk held at its start.
    */
-  #endOnDisk(position: LocalPosition): LocalPosition {
-    const { dataDir, parts: { memory: { diskEnd } } } = this.#context;
-    if (diskEnd === null || diskEnd.timeline < position.timeline) return position;
-    const { timeline, lsn } = diskEnd;
+  #endOnDisk(position: LocalPosition, content: boolean): LocalPosition {
+    const { dataDir, parts: { memory: { diskEnd, server } } } = this.#context;
+    const status = server?.status;
+    // It streams once it has replayed all that.
+    const startsStill = status?.inRecovery === true && status.receiveLsn === null;
+    const end = startsStill ? server!.floor : content ? diskEnd : null;
+    if (end === null || end.timeline < position.timeline) return position;
+    const { timeline, lsn } = end;
     if (timeline === position.timeline) return { ...position, lsn: Math.max(position.lsn, lsn) };
     return { ...position, timeline, lsn, history: historyOnDisk(dataDir, timeline) };
   }

@@ -2,7 +2,7 @@
 import { DYNAMIC, holder, node, postgres, RUNNING_PRIMARY, STOPPED } from "../testing.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import { BUSY } from "./busy.ts";
-import { type Case, decides, failed, FAST, KILL, PAUSED } from "./testing.ts";
+import { type Case, decides, failed, FAST, IMMEDIATE, KILL, PAUSED } from "./testing.ts";
 import type { NodeView } from "./view.ts";
 
 /** The holder, for so long in a restart that may take 30 s. */
@@ -19,7 +19,35 @@ function restarting(forMs: number, server: Partial<PostgresView> = {}): NodeView
 }
 
 const RUNNING_ACTION = { sinceMs: 99_000, detail: "" };
+/** A standby that was started without an upstream. */
+function startingAlone(change: Partial<NodeView> = {}, own: Partial<PostgresView> = {}): NodeView {
+  return node({
+    vouchedEpoch: null,
+    startingForMs: 10_000,
+    postgres: postgres({
+      process: "starting",
+      inRecovery: null,
+      following: null,
+      replicationState: null,
+      action: { kind: "start", ...RUNNING_ACTION },
+      ...own,
+    }),
+    ...change,
+  });
+}
+
 const CASES: readonly Case[] = [
+  [
+    "a standby that cannot come up without WAL, and follows nobody, is stopped to get it",
+    startingAlone(),
+    "starts-in-vain",
+    IMMEDIATE,
+  ],
+  ["also one that an earlier agent has started", startingAlone({}, { action: null }), "starts-in-vain", IMMEDIATE],
+  ["it has some time to replay what it has", startingAlone({ startingForMs: 9_999 }), "busy"],
+  ["without a primary it waits", startingAlone({ statuses: [] }), "busy"],
+  ["one that follows somebody gets its WAL there", startingAlone({}, { following: "a" }), "busy"],
+  ["in pause nothing is stopped", startingAlone(PAUSED), "busy"],
   [
     "a crash recovery beyond primary_start_timeout is ended",
     holder({

@@ -1,7 +1,8 @@
 /** A long action is under way: it is waited for, unless it keeps the lock from a member that could serve. */
 import { decide, kill, type NodeRule, type Outcome } from "./outcome.ts";
 import { promotionLimitMs } from "../promotion.ts";
-import { type NodeView, someoneElseCan } from "./view.ts";
+import { isArchiveOnly } from "./follow_source.ts";
+import { livingHolder, type NodeView, someoneElseCan } from "./view.ts";
 
 /**
  * How long a server that was known to be down when its member was granted the lock has to start at the least.
@@ -87,6 +88,26 @@ function promotionHangs(view: NodeView): Outcome | null {
   return kill(`the promotion has stood still for ${limitMs / 1000} s: ending PostgreSQL`);
 }
 
+/**
+ * A standby that was started without an upstream, and whose data is not consistent without more WAL (after a
+ * rewind whose primary died), never comes up: nothing ends that start, and nobody is followed by a server that
+ * does not answer. Stopped, it is compared and started with an upstream. One with much to replay loses a part
+ * of its replay, once.
+ */
+function startsInVain(view: NodeView): Outcome | null {
+  const { postgres: { action, process, following, writable }, dynamic, tenure, name } = view;
+  if (dynamic.pause || tenure === "holding" || process !== "starting" || writable) return null;
+  if (following !== null || (action !== null && action.kind !== "start")) return null;
+  if (view.startingForMs < GRANTED_START_MS || isArchiveOnly(name, view)) return null;
+  const primary = livingHolder(view);
+  if (primary === null) return null;
+  return decide(`it does not come up without WAL of ${primary.name}: stopping, to start as its standby`, {
+    kind: "stop",
+    how: "immediate",
+    checkpoint: false,
+  });
+}
+
 function busy({ postgres: { action } }: NodeView): Outcome | null {
   if (action === null) return null;
   return decide(`${action.kind} in progress${action.detail === "" ? "" : ` (${action.detail})`}`);
@@ -113,6 +134,13 @@ export const BUSY: readonly NodeRule[] = [
       "The promotion of the holder's PostgreSQL has stood still for 4 s, longer after each failure in a row.",
     then: "Kills PostgreSQL; the lock is handed over. Without another member the promotion is tried again.",
     decide: promotionHangs,
+  },
+  {
+    name: "starts-in-vain",
+    when:
+      "A standby that was started without an upstream has not come up for 10 s, and the holder is a running primary. Not in pause.",
+    then: "Stops it: it is compared, and started as a standby of the holder.",
+    decide: startsInVain,
   },
   {
     name: "busy",

@@ -4,7 +4,6 @@
  */
 import { historyOf } from "../../model/records.ts";
 import type { Upstream } from "../../model/upstream.ts";
-import { statusOf } from "../cluster/view.ts";
 import { copySource } from "./copy_source.ts";
 import { followed, isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
@@ -18,7 +17,7 @@ import {
   retryLater,
   sourceOf,
 } from "./view.ts";
-import { isOnHistory, needsWal } from "./vouched.ts";
+import { isOnHistory, isToBePromoted, needsWal } from "./vouched.ts";
 
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
@@ -70,10 +69,13 @@ function start(view: NodeView): Outcome | null {
   if (isOnHistory(view)) {
     return decide(`starting as a secondary of ${follow.name}`, { kind: "start-standby", follow });
   }
-  // The rules of a rejoin compare first.
-  if (livingHolder(view) !== null || needsWal(view)) return null;
+  // The rules of a rejoin compare first. A primary that cannot be asked keeps nobody's reads away.
+  const { holder } = view.dcs.lock;
+  const primary = livingHolder(view);
+  const isAsked = primary !== null && compared(view, holder!, primary) !== "unknown";
+  if (isAsked || needsWal(view)) return null;
   return decide(
-    `starting as a secondary of nobody: WAL is compared when ${follow.name} is a running primary`,
+    `starting as a secondary of nobody: WAL is compared when ${holder} is a running primary that answers`,
     {
       kind: "start-standby",
       follow: null,
@@ -163,22 +165,6 @@ function isContinued(view: NodeView, upstream: Upstream): boolean {
   if (following === holder || isArchiveOnly(view.name, view)) return true;
   // A standby leader has no WAL of its own.
   return remoteUpstream(view) !== null || isToBePromoted(holder, view);
-}
-
-/**
- * A standby that has been on each of this server's timelines, and is about to begin a later one. All others
- * wait for no comparison then: commits may wait for them. A holder on an earlier timeline has never heard of
- * this server's: the member that began that one was cut off, and the holder's next one has the same number.
- */
-function isToBePromoted(holder: string | null, view: NodeView): boolean {
-  const status = statusOf(view, holder)?.status;
-  if (status === undefined || status.writable || status.walLsn !== null || status.primaryDirectory) {
-    return false;
-  }
-  const { timeline, walEnd, directory } = view.postgres;
-  // What it wrote itself nobody is known to continue.
-  if (timeline === null || (directory.kind === "valid" && directory.formerPrimary)) return false;
-  return (status.timeline ?? 0) >= Math.max(timeline, walEnd?.timeline ?? 0);
 }
 
 /**

@@ -70,6 +70,8 @@ export interface NodeView {
    * Null or absent: not known.
    */
   readonly vouchedEpoch?: number | null;
+  /** The same, also of one that follows nobody since. */
+  readonly walEpoch?: number | null;
   /** When the end of received WAL was last seen to grow on any other member. */
   readonly receivedGrewMs: number;
   /** ms for which the server has been starting; 0: it is not. */

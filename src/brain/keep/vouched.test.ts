@@ -15,7 +15,7 @@ import {
 } from "../testing.ts";
 import { remoteOf } from "../../model/standby_cluster.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
-import { type Case, decides, from, PAUSED, verdict } from "./testing.ts";
+import { type Case, decides, from, PAUSED, UNFENCED, verdict } from "./testing.ts";
 import type { NodeView } from "./view.ts";
 import { VOUCHED } from "./vouched.ts";
 
@@ -35,6 +35,7 @@ const stopped = (change: Partial<NodeView> = {}, own: Partial<PostgresView> = {}
 const primary = seen(primaryStatus("a"));
 const silent = { statuses: [seen(primaryStatus("a"), 3000), seen(status("c"))] };
 const rewound = { statuses: [seen(status("a", { epochSeen: 4, following: "c" })), seen(status("c"))] };
+const toBePromoted = { statuses: [seen(status("a", { following: null })), seen(status("c", { running: false }))] };
 const free = { dcs: cluster({ lock: lock(FREE) }) };
 const older = { vouchedEpoch: 2 };
 const standbyCluster = { host: "10.0.0.9" };
@@ -90,6 +91,52 @@ const RUNNING: readonly Case[] = [
     LET_GO,
   ],
   [
+    "and while that one has heard of no later epoch, whomever old words make it follow",
+    connecting({
+      statuses: [
+        primary,
+        seen(status("b", { tags: { replicatefrom: "c" } })),
+        seen(status("c", { epochSeen: 4, following: "d" })),
+        seen(status("d", { following: "a" }), 60_000),
+      ],
+    }, { following: "c" }),
+    "let-go",
+    LET_GO,
+  ],
+  [
+    "an unfenced holder is trusted while its agent is away: no later epoch is granted",
+    connecting({ ...silent, ...PAUSED, dcs: UNFENCED }),
+    "idle",
+  ],
+  [
+    "but not where the records may be old",
+    connecting({ ...silent, ...PAUSED, dcs: UNFENCED, raftLostForMs: 3000 }),
+    "let-go",
+    LET_GO,
+  ],
+  [
+    "it goes straight from its last primary to a standby that is about to be promoted",
+    connecting({ ...older, walEpoch: 2, ...toBePromoted }, { following: "c" }),
+    "follow",
+    { kind: "follow", follow: from("a") },
+  ],
+  [
+    "also when it was cut off meanwhile",
+    connecting({ vouchedEpoch: null, walEpoch: 2, ...toBePromoted }, { following: null }),
+    "follow",
+    { kind: "follow", follow: from("a") },
+  ],
+  [
+    "where its WAL is not known to be the last holder's, numbers of timelines say nothing",
+    connecting({ vouchedEpoch: null, walEpoch: null, ...toBePromoted }, { following: null }),
+    "follow",
+  ],
+  [
+    "or that of one long before",
+    connecting({ vouchedEpoch: null, walEpoch: 1, ...toBePromoted }, { following: null }),
+    "follow",
+  ],
+  [
     "one that follows nobody is compared before it is pointed there",
     connecting(older, { following: null }),
     "follow",
@@ -132,6 +179,12 @@ const STARTED: readonly Case[] = [
     stopped(older, { divergence: verdict("same") }),
     "start-again",
     start("a"),
+  ],
+  [
+    "a primary that cannot be asked does not keep it from its start",
+    stopped(older, { divergence: verdict("unknown") }),
+    "start-standby",
+    start(null),
   ],
   [
     "without a primary to compare with, it follows nobody",

@@ -6,9 +6,9 @@
  * history of a later epoch's holder.
  */
 import { statusOf } from "../cluster/view.ts";
-import { cascadeOf, SILENT_MS } from "./follow_source.ts";
+import { cascadeOf, followed, SILENT_MS } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { type NodeView, remoteUpstream } from "./view.ts";
+import { isUnjoined, type NodeView, remoteUpstream } from "./view.ts";
 
 /** Its WAL continues in that of the holder of the present epoch. */
 export function isOnHistory({ dcs: { lock }, vouchedEpoch }: NodeView): boolean {
@@ -22,9 +22,11 @@ export function isOnHistory({ dcs: { lock }, vouchedEpoch }: NodeView): boolean 
 export function isVouched(view: NodeView): boolean {
   const { dcs: { lock }, postgres: { following } } = view;
   if (!isOnHistory(view)) return false;
-  if (following !== (lock.holder ?? lock.lastHolder)) return following === cascadeOf(view);
+  // Until it is fenced again, which the records tell, no later epoch is granted.
+  if (lock.unfenced && following === lock.holder && view.raftLostForMs < SILENT_MS) return true;
   const seen = statusOf(view, following);
-  return seen !== undefined && seen.ageMs < SILENT_MS && seen.status.epochSeen <= lock.epoch;
+  if (seen === undefined || seen.ageMs >= SILENT_MS || seen.status.epochSeen > lock.epoch) return false;
+  return following === (lock.holder ?? lock.lastHolder) || following === cascadeOf(view);
 }
 
 /** Its server could not come up without a primary: its WAL ends before its data is consistent. */
@@ -34,11 +36,36 @@ export function needsWal({ postgres: { directory, walEnd } }: NodeView): boolean
   return walEnd.timeline <= timeline && walEnd.lsn < minRecoveryLsn;
 }
 
+/**
+ * A standby that has been on each of this server's timelines, and is about to begin a later one. All others
+ * wait for no comparison then: commits may wait for them. A holder on an earlier timeline has never heard of
+ * this server's: the member that began that one was cut off, and the holder's next one has the same number.
+ */
+export function isToBePromoted(holder: string | null, view: NodeView): boolean {
+  const status = statusOf(view, holder)?.status;
+  if (status === undefined || status.writable || status.walLsn !== null || status.primaryDirectory) {
+    return false;
+  }
+  const { timeline, walEnd, directory } = view.postgres;
+  // What it wrote itself nobody is known to continue.
+  if (timeline === null || (directory.kind === "valid" && directory.formerPrimary)) return false;
+  // The number of a timeline may have been given twice: it was on the history of the holder before.
+  if ((view.walEpoch ?? -Infinity) < view.dcs.lock.epoch - 1) return false;
+  return (status.timeline ?? 0) >= Math.max(timeline, walEnd?.timeline ?? 0);
+}
+
+/** The rule that points it at the next primary is faster. */
+function goesTo(view: NodeView): boolean {
+  const { holder } = view.dcs.lock;
+  if (followed(view)?.name !== holder || view.postgres.following === holder || isUnjoined(view)) return false;
+  return isToBePromoted(holder, view);
+}
+
 function letGo(view: NodeView): Outcome | null {
   const { process, inRecovery, following, replicationState } = view.postgres;
   if (view.tenure === "holding" || process !== "running" || inRecovery !== true) return null;
   if (following === null || replicationState === "streaming") return null;
-  if (remoteUpstream(view)?.name === following || isVouched(view)) return null;
+  if (remoteUpstream(view)?.name === following || isVouched(view) || goesTo(view)) return null;
   return decide(
     `${following} may have another history by now: not streaming from it before WAL is compared`,
     {
