@@ -5,7 +5,7 @@
  */
 import { formatLsn, type Lsn, parseLsn } from "../model/lsn.ts";
 import type { ControlFile } from "./control_file.ts";
-import { join, list, readText } from "./disk.ts";
+import { exists, join, list, readText } from "./disk.ts";
 import { historyFileName, parseHistory } from "./history.ts";
 import type { Programs } from "./programs.ts";
 import { runProgram, succeeded } from "./run_program.ts";
@@ -66,7 +66,16 @@ export function lastRecordEnd(output: string, segmentBytes: number): Lsn | null 
 }
 
 /**
- * Never before the position in pg_control. Reads for at most `timeoutMs`, and then reports how far it came:
+ * From here on, in this directory. A rewind notes a position up to which its server needs WAL, and has copied
+ * the WAL of a moment before; that may not be on this disk before its first start.
+ */
+export function surelyThere(dataDir: string, control: ControlFile): WalEnd {
+  const isUnstarted = exists(join(dataDir, "backup_label"));
+  return isUnstarted ? { timeline: control.timeline, lsn: control.checkpointLsn } : knownEnd(control);
+}
+
+/**
+ * Never before the position in pg_control, but for a directory that has not been started yet. Reads for at most `timeoutMs`, and then reports how far it came:
  * another call goes on from there (`begin`).
  */
 export async function findWalEnd(
@@ -74,7 +83,7 @@ export async function findWalEnd(
   dataDir: string,
   control: ControlFile,
   timeoutMs: number,
-  begin: WalEnd = knownEnd(control),
+  begin: WalEnd = surelyThere(dataDir, control),
 ): Promise<WalEnd> {
   const walDir = join(dataDir, "pg_wal");
   let end = await readOn(programs, walDir, begin, control.segmentBytes, timeoutMs);

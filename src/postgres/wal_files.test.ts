@@ -64,6 +64,15 @@ test("WAL ends with its first invalid record, or with its last file", async () =
   expect(await endRead("exit 0")).toEqual(FOUND);
 });
 
+test("a directory that a rewind has left holds what it copied, and not all that it needs", async () => {
+  const dataDir = mkdtempSync(join(directory, "data-"));
+  const control = { timeline: 1, checkpointLsn: MB16, minRecoveryLsn: MB16 + 8192, segmentBytes: MB16 };
+  const end = () => findWalEnd({} as Programs, dataDir, control as ControlFile, 1000);
+  expect(await end()).toEqual({ timeline: 1, lsn: MB16 + 8192 });
+  writeFileSync(join(dataDir, "backup_label"), "");
+  expect(await end()).toEqual({ timeline: 1, lsn: MB16 });
+});
+
 test("what was read until time was over, or an error of the disk came, is a part", async () => {
   expect(await endRead("exec sleep 60", 2000)).toEqual({ ...FOUND, isPart: true });
   const failed = 'echo "pg_waldump: fatal: could not read from file 1: Input/output error" >&2; exit 1';

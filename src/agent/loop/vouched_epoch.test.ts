@@ -74,6 +74,20 @@ test("a copy of a standby's data, a backup, and a directory that is set aside sa
   expect(after(known, [{ kind: "start-standby", follow: null }, 3])).toBeNull();
 });
 
+test("its WAL stays what it was when its upstream is taken away", () => {
+  const walAfter = (...actions: readonly Action[]) => {
+    const vouched = new VouchedEpoch();
+    for (const action of [follow("a"), ...actions]) vouched.decided([action], 3);
+    vouched.look(DOWN, 1);
+    return vouched.walEpoch;
+  };
+  expect(walAfter(follow(null))).toBe(3);
+  expect(walAfter({ kind: "start-standby", follow: null })).toBe(3);
+  expect(walAfter({ kind: "promote", epoch: 3 })).toBeNull();
+  expect(walAfter(clone("c"))).toBeNull();
+  expect(new VouchedEpoch().walEpoch).toBeNull();
+});
+
 test("a stream from the holder counts, and is remembered when it ends", () => {
   const vouched = new VouchedEpoch();
   expect(vouched.look(view({ lastLookMs: 10 }), 10)).toBe(3);

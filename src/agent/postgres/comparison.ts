@@ -75,7 +75,7 @@ export class HistoryComparison {
       const end = this.#endOnDisk(position, content);
       // A standby may be behind, and another cluster's primary need not let a rewind user in.
       const isAsked = !others.inRecovery && end.timeline <= others.timeline && (content || !other.remote);
-      const at = isAsked ? this.#received(end, others) : null;
+      const at = isAsked ? this.#onDisk(this.#received(end, others)) : null;
       const compared = await this.#withContent(
         compareHistories(end, others),
         at,
@@ -169,6 +169,13 @@ export class HistoryComparison {
     const left = other.history.find(([parent]) => parent === end.timeline)?.[1] ?? 0;
     const othersEnd = end.timeline === other.timeline ? other.lsn : left;
     return { ...end, lsn: Math.max(end.lsn, Math.min(received.lsn, othersEnd)) };
+  }
+
+  /** After a rewind pg_control may name a position beyond the WAL that is there to be compared. */
+  #onDisk(end: LocalPosition): LocalPosition {
+    const { memory: { diskEnd }, guard } = this.#context.parts;
+    if (guard.view().postmaster !== null || diskEnd?.timeline !== end.timeline) return end;
+    return { ...end, lsn: Math.min(end.lsn, diskEnd.lsn) };
   }
 
   /**

@@ -43,7 +43,12 @@ const CASES: readonly Case[] = [
     "starts-in-vain",
     IMMEDIATE,
   ],
-  ["also one that an earlier agent has started", startingAlone({}, { action: null }), "starts-in-vain", IMMEDIATE],
+  [
+    "also one that an earlier agent has started",
+    startingAlone({}, { action: null }),
+    "starts-in-vain",
+    IMMEDIATE,
+  ],
   ["it has some time to replay what it has", startingAlone({ startingForMs: 9_999 }), "busy"],
   ["without a primary it waits", startingAlone({ statuses: [] }), "busy"],
   ["one that follows somebody gets its WAL there", startingAlone({}, { following: "a" }), "busy"],

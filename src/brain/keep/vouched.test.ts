@@ -35,7 +35,9 @@ const stopped = (change: Partial<NodeView> = {}, own: Partial<PostgresView> = {}
 const primary = seen(primaryStatus("a"));
 const silent = { statuses: [seen(primaryStatus("a"), 3000), seen(status("c"))] };
 const rewound = { statuses: [seen(status("a", { epochSeen: 4, following: "c" })), seen(status("c"))] };
-const toBePromoted = { statuses: [seen(status("a", { following: null })), seen(status("c", { running: false }))] };
+const toBePromoted = {
+  statuses: [seen(status("a", { following: null })), seen(status("c", { running: false }))],
+};
 const free = { dcs: cluster({ lock: lock(FREE) }) };
 const older = { vouchedEpoch: 2 };
 const standbyCluster = { host: "10.0.0.9" };
