@@ -75,8 +75,8 @@ export function surelyThere(dataDir: string, control: ControlFile): WalEnd {
 }
 
 /**
- * Never before the position in pg_control, but for a directory that has not been started yet. Reads for at most `timeoutMs`, and then reports how far it came:
- * another call goes on from there (`begin`).
+ * Never before the position in pg_control, but for a directory that has not been started yet. Reads for at
+ * most `timeoutMs`, and then reports how far it came: another call goes on from there (`begin`).
  */
 export async function findWalEnd(
   programs: Programs,

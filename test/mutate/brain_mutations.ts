@@ -355,13 +355,33 @@ const standby = [
   ]),
   ...keep("vouched", [
     ["trusted-under-another-epoch", "return vouchedEpoch === lock.epoch;", "return true;"],
-    ["trusted-while-silent", "seen.ageMs < SILENT_MS && ", ""],
-    ["trusted-though-it-heard-of-a-later-epoch", " && seen.status.epochSeen <= lock.epoch", ""],
-    ["another-standby-trusted-for-ever", "return following === cascadeOf(view);", "return true;"],
+    ["trusted-while-silent", " || seen.ageMs >= SILENT_MS", ""],
+    ["trusted-though-it-heard-of-a-later-epoch", " || seen.status.epochSeen > lock.epoch", ""],
+    ["another-standby-trusted-for-ever", " || following === cascadeOf(view);", " || true;"],
+    ["not-trusted-while-unfenced", "if (lock.unfenced && following", "if (false && following"],
+    ["trusted-by-old-records", " && view.raftLostForMs < SILENT_MS) return true;", ") return true;"],
+    [
+      "pointed-at-the-next-primary-by-numbers-alone",
+      "  if ((view.walEpoch ?? -Infinity) < view.dcs.lock.epoch - 1) return false;\n",
+      "",
+    ],
+    [
+      "former-primary-pointed-at-its-successor-uncompared",
+      "directory.formerPrimary)) return false;",
+      "false)) return false;",
+    ],
+    [
+      "pointed-at-one-that-never-heard-of-the-timeline",
+      "return (status.timeline ?? 0) >= Math.max(timeline, walEnd?.timeline ?? 0);",
+      "return true;",
+    ],
+    ["promoted-one-followed-uncompared", "status.writable || status.walLsn !== null || ", ""],
+    ["restarted-primary-followed-uncompared", " || status.primaryDirectory) {", ") {"],
     ["let-go-while-it-streams", ' || replicationState === "streaming") return null;', ") return null;"],
     ["consistent-without-its-wal", "walEnd.lsn < minRecoveryLsn", "false"],
   ]),
   ...keep("standby", [
+    ["kept-down-by-a-primary-that-cannot-be-asked", '!== "unknown";', "!== undefined;"],
     [
       "stopped-standby-streams-uncompared",
       "  if (isOnHistory(view)) {\n",
@@ -384,18 +404,6 @@ const standby = [
       " || isUnjoined(view)) return null;",
     ],
     ["standby-pointed-at-the-primary-uncompared", "  if (first !== null) return first;\n", ""],
-    [
-      "former-primary-pointed-at-its-successor-uncompared",
-      "directory.formerPrimary)) return false;",
-      "false)) return false;",
-    ],
-    [
-      "pointed-at-one-that-never-heard-of-the-timeline",
-      "return (status.timeline ?? 0) >= Math.max(timeline, walEnd?.timeline ?? 0);",
-      "return true;",
-    ],
-    ["promoted-one-followed-uncompared", "status.writable || status.walLsn !== null || ", ""],
-    ["restarted-primary-followed-uncompared", " || status.primaryDirectory) {", ") {"],
     ["followed-by-an-old-verdict", ' === "same" && isVerdictOld(view);', ' === "same" && false;'],
     ["no-stream-while-a-receiver-lives", "following === null && cutOff !== false", "following === null"],
     ["refused-start-repeated-uncompared", "  if (afterFailure !== null) return afterFailure;\n", ""],
@@ -437,8 +445,13 @@ const standby = [
     ["rewound-before-the-checkpoint", "if (!primary.checkpointAfterPromote) {", "if (false) {"],
     [
       "verdict-on-an-older-timeline",
-      'verdict === "unknown" || timelineOfOther === primary.timeline ? verdict : null',
-      "verdict",
+      "return standbyCluster !== null && nowMs - atMs < COMPARED_MS ? verdict : null;",
+      "return verdict;",
+    ],
+    [
+      "standby-compared-for-ever-in-a-standby-cluster",
+      "return standbyCluster !== null && nowMs",
+      "return false && nowMs",
     ],
     ["failed-comparison-again-at-once", 'verdict === "unknown" || ', ""],
     ["rewound-for-ever", "!rewind.ok && rewind.failures >= REWINDS", "false"],
@@ -589,7 +602,7 @@ const cluster = [
     ],
     [
       "vouched-after-it-left-recovery",
-      "if (postgres.inRecovery === false) this.#epoch = null;\n    else if",
+      "if (postgres.inRecovery === false) this.#set(null);\n    else if",
       "if",
     ],
     ["vouched-by-a-rewind-in-vain", "rewind.ok && rewoundInVain !== true", "rewind.ok"],
@@ -599,7 +612,16 @@ const cluster = [
       "action.from.name === action.leader.name ? lockEpoch : null",
       "lockEpoch",
     ],
-    ["vouched-after-it-was-let-go", "action.follow === null ? null : lockEpoch", "lockEpoch"],
+    [
+      "vouched-after-it-was-let-go",
+      "if (action.follow === null) this.#epoch = null;",
+      "if (action.follow === null) break;",
+    ],
+    [
+      "wal-forgotten-with-its-upstream",
+      "if (action.follow === null) this.#epoch = null;",
+      "if (action.follow === null) this.#set(null);",
+    ],
   ]),
   ...mutationsOf("src/agent/loop/own_status.ts", ["src/agent/loop/own_status.test.ts"], [
     ["what-was-written-alone-forgotten-by-a-restart", "directory.wroteAlone === true && ", "false && "],

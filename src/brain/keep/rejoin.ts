@@ -9,14 +9,20 @@ import { followed, isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { isUncompared, livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
 
+/** The verdict that histories agree is good for so long: WAL may come from elsewhere since. */
+export const COMPARED_MS = 10_000;
+
 /**
  * The verdict on this member's history against the present primary and its timeline; null: not compared yet.
  * A comparison that failed knows no timeline of the other.
  */
-export function compared({ postgres: { divergence } }: NodeView, holder: string, primary: MemberStatus) {
+export function compared(view: NodeView, holder: string, primary: MemberStatus) {
+  const { postgres: { divergence }, nowMs, dynamic: { standbyCluster } } = view;
   if (divergence === null || divergence.from !== holder) return null;
-  const { verdict, timelineOfOther } = divergence;
-  return verdict === "unknown" || timelineOfOther === primary.timeline ? verdict : null;
+  const { verdict, timelineOfOther, atMs } = divergence;
+  if (verdict === "unknown" || timelineOfOther === primary.timeline) return verdict;
+  // A standby leader tells the timeline that it replays, and its status the one that it receives.
+  return standbyCluster !== null && nowMs - atMs < COMPARED_MS ? verdict : null;
 }
 
 /** This member's history was found to differ from the holder's. */

@@ -7,7 +7,7 @@ import type { Upstream } from "../../model/upstream.ts";
 import { copySource } from "./copy_source.ts";
 import { followed, isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { compared, compareWith, comparison, diverged, mustCompare } from "./rejoin.ts";
+import { compared, COMPARED_MS, compareWith, comparison, diverged, mustCompare } from "./rejoin.ts";
 import {
   isUncompared,
   isUnjoined,
@@ -21,8 +21,6 @@ import { isOnHistory, isToBePromoted, needsWal } from "./vouched.ts";
 
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
-/** The verdict that histories agree is good for so long: WAL may come from elsewhere since. */
-const COMPARED_MS = 10_000;
 
 function withoutAddress(view: NodeView): Outcome | null {
   const { holder } = view.dcs.lock;

@@ -38,6 +38,7 @@ const rewound = { statuses: [seen(status("a", { epochSeen: 4, following: "c" }))
 const toBePromoted = {
   statuses: [seen(status("a", { following: null })), seen(status("c", { running: false }))],
 };
+const STANDBY_LEADER = status("a", { role: "standby_leader" });
 const free = { dcs: cluster({ lock: lock(FREE) }) };
 const older = { vouchedEpoch: 2 };
 const standbyCluster = { host: "10.0.0.9" };
@@ -181,6 +182,24 @@ const STARTED: readonly Case[] = [
     stopped(older, { divergence: verdict("same") }),
     "start-again",
     start("a"),
+  ],
+  [
+    "in a standby cluster the leader may tell two timelines",
+    stopped(
+      { ...older, dynamic: { ...DYNAMIC, standbyCluster }, statuses: [seen(STANDBY_LEADER)] },
+      { divergence: { ...verdict("same", 90_001), timelineOfOther: 7 } },
+    ),
+    "start-again",
+    start("a"),
+  ],
+  [
+    "and an old verdict is none",
+    stopped(
+      { ...older, dynamic: { ...DYNAMIC, standbyCluster }, statuses: [seen(STANDBY_LEADER)] },
+      { divergence: { ...verdict("same", 90_000), timelineOfOther: 7 } },
+    ),
+    "compare",
+    COMPARE_ALL,
   ],
   [
     "a primary that cannot be asked does not keep it from its start",
