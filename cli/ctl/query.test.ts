@@ -1,10 +1,12 @@
 /**
- * The values of `agent ctl query`, in JSON and YAML. As text they are the server's own:
- * test/postgres_lifecycle.test.ts.
+ * The values of `agent ctl query`, in JSON and YAML, and what ends it early. As text they are the server's
+ * own: test/postgres_lifecycle.test.ts.
  */
 import { expect, test } from "bun:test";
+import { createServer, type Server, type Socket } from "node:net";
 import type { Json } from "../../src/model/json.ts";
 import { jsonValue } from "./query_value.ts";
+import { StubCluster } from "./testing.ts";
 
 test("numbers, booleans and documents are such in JSON where it holds them exactly; all else is the server's text", () => {
   const rows: readonly (readonly [type: number, text: string | null, value: Json])[] = [
@@ -28,4 +30,58 @@ test("numbers, booleans and documents are such in JSON where it holds them exact
     [1186, "1 day 02:03:04", "1 day 02:03:04"],
   ];
   for (const [type, text, value] of rows) expect([text, jsonValue(type, text)]).toEqual([text, value]);
+});
+
+const SSL_REQUEST = 80877103;
+const AUTHENTICATED = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49]);
+
+/** A server that lets everybody in, and breaks the connection at the first statement. */
+async function breakingServer(queries: string[], breakIt: (socket: Socket) => void): Promise<Server> {
+  const server = createServer((socket) => {
+    let started = false;
+    socket.on("error", () => {});
+    socket.on("data", (bytes) => {
+      if (started) {
+        queries.push(String(bytes));
+        setTimeout(() => breakIt(socket), 20);
+      } else if (bytes.readInt32BE(4) === SSL_REQUEST) socket.write("N");
+      else {
+        started = true;
+        socket.write(AUTHENTICATED);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+/** `agent ctl query` on a primary whose PostgreSQL is that server. */
+async function queryOn(server: Server, words: readonly string[], typed: readonly string[] = []) {
+  const { port } = server.address() as { port: number };
+  const cluster = new StubCluster();
+  try {
+    cluster.port.changeMember("node1", { connUrl: `postgres://127.0.0.1:${port}/postgres` });
+    return await cluster.ctl(["query", "-U", "app", "-c", "select 1", ...words], typed);
+  } finally {
+    await cluster.stop();
+    server.close();
+  }
+}
+
+test("a connection that breaks in the middle of a statement is an error as any other", async () => {
+  for (const end of ["end", "resetAndDestroy"] as const) {
+    const server = await breakingServer([], (socket) => void socket[end]());
+    const { code, out } = await queryOn(server, []);
+    expect([end, code, out]).toEqual([end, 1, expect.stringContaining("ERROR, SQLSTATE: ")]);
+  }
+});
+
+test("nothing is executed when the question for the password is aborted", async () => {
+  const queries: string[] = [];
+  const server = await breakingServer(queries, (socket) => void socket.end());
+  expect(await queryOn(server, ["--password"])).toMatchObject({
+    code: 1,
+    err: "Error: Aborted: no password was typed",
+  });
+  expect(queries).toEqual([]);
 });

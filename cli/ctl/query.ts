@@ -46,6 +46,7 @@ async function run(context: Context): Promise<number> {
   if (given.flag("password")) {
     io.ask("Password: ");
     password = await io.readSecret();
+    if (password === null) throw new CtlError("Aborted: no password was typed");
   }
   const name = onlyClusterName(context);
   let failed = false;
@@ -100,6 +101,8 @@ const AS_WRITTEN = { getTypeParser: () => (text: string) => text };
 async function execute(target: Target, sql: string): Promise<Result> {
   const { Client } = (await import("pg")).default;
   const client = new Client({ ...target, connectionTimeoutMillis: 5000, application_name: "agent ctl" });
+  // A connection that breaks rejects what waits for it; without a listener it would end the program, too.
+  client.on("error", () => {});
   try {
     await client.connect();
     const results = await client.query({ text: sql, rowMode: "array", types: AS_WRITTEN });
