@@ -110,6 +110,15 @@ test("a text that is no configuration says why", () => {
   });
 });
 
+test("a null that the configuration has already stays, and keeps nobody from changing another key", () => {
+  const before: JsonObject = { ttl: 5, slots: { s1: null, s2: 0 } };
+  const text = shownText({ ttl: 10, slots: { s1: null } });
+  expect(edited(before, text)).toMatchObject({ ok: true, patch: { ttl: 10, slots: { s2: null } } });
+  expect(edited(before, shownText({ ...before, slots: { s1: null, s3: null } }))).toMatchObject({
+    problem: "slots.s3 is null: remove the key instead",
+  });
+});
+
 const json = fc.letrec<{ value: Json; object: JsonObject }>((tie) => ({
   value: fc.oneof({ maxDepth: 3 }, fc.nat(3), fc.constantFrom("a", "b"), fc.array(fc.nat(2)), tie("object")),
   object: fc.dictionary(fc.constantFrom("a", "b", "c", "d"), tie("value"), { maxKeys: 3 }),

@@ -32,7 +32,7 @@ export function edited(before: JsonObject, text: string): Edited {
     throw error;
   }
   if (!isObject(value)) return { ok: false, problem: "An object is expected: { ... }" };
-  const lost = nullIn(value, "");
+  const lost = nullIn(value, before, "");
   if (lost !== null) return { ok: false, problem: `${lost} is null: remove the key instead` };
   return { ok: true, value, changes: changes(before, value), patch: patchOf(before, value) };
 }
@@ -61,12 +61,16 @@ export function patchOf(before: JsonObject, after: JsonObject): JsonObject {
   return patch;
 }
 
-/** A patch cannot set null; one inside of something new would be kept as it is, and mean something else. */
-function nullIn(value: Json, path: string): string | null {
-  if (value === null) return path;
+/**
+ * A patch cannot set null; one inside of something new would be kept as it is, and mean something else. One
+ * that was there before is not sent: `{"slots": {"s1": null}}` is a slot.
+ */
+function nullIn(value: Json, before: Json | undefined, path: string): string | null {
+  if (value === null) return before === null ? null : path;
   if (!isObject(value)) return null;
   for (const [key, inner] of Object.entries(value)) {
-    const found = nullIn(inner!, path === "" ? key : `${path}.${key}`);
+    const old = before !== undefined && isObject(before) ? own(before, key) : undefined;
+    const found = nullIn(inner!, old, path === "" ? key : `${path}.${key}`);
     if (found !== null) return found;
   }
   return null;
