@@ -121,4 +121,8 @@ test("Patroni's options may stand behind others, and what the program starts its
   for (const [program, words, agent] of rows) {
     expect([program, words, wordsOf(program, words.split(" ")).join(" ")]).toEqual([program, words, agent]);
   }
+  expect(wordsOf("patroni", [])).toEqual([]);
+  const environment = { PATRONI_CONFIGURATION: "name: a" };
+  expect(wordsOf("/usr/bin/patroni", [], environment)).toEqual(["run"]);
+  expect(wordsOf("agent", [], environment)).toEqual([]);
 });

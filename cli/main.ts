@@ -24,4 +24,4 @@ function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-void main(wordsOf(process.argv0, process.argv.slice(2)));
+void main(wordsOf(process.argv0, process.argv.slice(2), process.env));

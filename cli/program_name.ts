@@ -10,13 +10,18 @@ export const INTERNAL: readonly string[] = ["guard", "__postgres", "__probe", "_
 const PATRONI_OPTIONS = ["--generate-config", "--generate-sample-config", "--validate-config"];
 
 /** `program`: as it was called. The words of `agent`. */
-export function wordsOf(program: string, words: readonly string[]): readonly string[] {
+export function wordsOf(
+  program: string,
+  words: readonly string[],
+  environment: { readonly [name: string]: string | undefined } = {},
+): readonly string[] {
   if (INTERNAL.includes(words[0] ?? "")) return words;
   switch (basename(program)) {
     case "patronictl":
       return ["ctl", ...words];
     case "patroni":
-      return asPatroni(words);
+      // Without a file `patroni` takes the whole configuration from there; without both it shows its usage.
+      return words.length === 0 && environment.PATRONI_CONFIGURATION ? ["run"] : asPatroni(words);
     default:
       return words[0]?.startsWith("-") === true ? withoutOption(words) ?? words : words;
   }
