@@ -113,6 +113,17 @@ test("credentials of the file go with what needs them", async () => {
   }
 });
 
+test("-d names the protocol, too, and a password in it is not shown", async () => {
+  const { err } = await runCtl(["-d", "https://127.0.0.1:1,127.0.0.1:2", "list"]);
+  expect(err).toContain("https://127.0.0.1:1: ");
+  expect(err).toContain("http://127.0.0.1:2: ");
+  for (const url of ["etcd3://root:hun/ter2@10.0.0.9:2379", "http://root:hunter2@10.0.0.9:8008"]) {
+    const warned = (await runCtl(["-d", url, "list"], [], { PATRONI_RESTAPI_LISTEN: "127.0.0.1:1" })).err;
+    expect(warned).toContain("@10.0.0.9:");
+    expect(warned).not.toContain("ter2");
+  }
+});
+
 test("-d of another store is ignored with a warning", async () => {
   const { code, err } = await runCtl(["-c", file, "-d", "etcd3://10.0.0.9:2379", "dsn"]);
   expect(code).toBe(0);

@@ -43,17 +43,20 @@ export function findSettings(options: SettingsOptions, io: Io): Settings {
   const config = readConfiguration(file, io);
   const [restapi, ctl, raft] = ["restapi", "ctl", "raft"].map((name) => section(config, name)) as Sections;
   const https = text(restapi.certfile) !== null || text(ctl.cacert) !== null || text(ctl.certfile) !== null;
-  const found = [
-    ...addressesOf(options.dcsUrl ?? (io.environment.DCS_URL || null), io),
-    ...apiAddresses(restapi, raft),
-  ];
-  const addresses = found.length > 0 ? found : [{ host: "127.0.0.1", port: DEFAULT_PORT }];
   const scheme = https ? "https" : "http";
+  const base = (address: HostPort) => `${scheme}://${formatHostPort(address)}`;
+  const found = [
+    ...addressesOf(options.dcsUrl ?? (io.environment.DCS_URL || null), io).map(({ tls, ...address }) =>
+      tls ? `https://${formatHostPort(address)}` : base(address)
+    ),
+    ...apiAddresses(restapi, raft).map(base),
+  ];
+  const bases = found.length > 0 ? found : [base({ host: "127.0.0.1", port: DEFAULT_PORT })];
   const scope = config.scope;
   return {
     scope: typeof scope === "string" || typeof scope === "number" ? String(scope) : null,
     raftDirectory: text(raft.data_dir) ?? defaultRaftDirectory(config),
-    bases: [...new Set(addresses.map((address) => `${scheme}://${formatHostPort(address)}`))],
+    bases: [...new Set(bases)],
     client: {
       timeoutMs: TIMEOUT_MS,
       authentication: credentials(ctl) ?? credentials(restapi),
@@ -127,14 +130,22 @@ function apiAddresses(restapi: JsonObject, raft: JsonObject): HostPort[] {
 }
 
 /** Patronictl's -d names a store; here it names a member, or several with commas between. */
-function addressesOf(dcsUrl: string | null, io: Io): HostPort[] {
+function addressesOf(dcsUrl: string | null, io: Io): (HostPort & { readonly tls: boolean })[] {
   if (dcsUrl === null) return [];
-  const parsed = /^(?!https?:)[^,]*:\/\//.test(dcsUrl) ? [null] : dcsUrl.split(",").map(addressOf);
+  const parsed = /^(?!https?:)[^,]*:\/\//.test(dcsUrl) ? [null] : dcsUrl.split(",").map((url) => {
+    const address = addressOf(url);
+    return address === null ? null : { ...address, tls: url.trim().startsWith("https://") };
+  });
   if (parsed.includes(null)) {
-    io.err(`Warning: ${dcsUrl} is ignored: there is no store beside the members themselves`);
+    io.err(`Warning: ${withoutLogin(dcsUrl)} is ignored: there is no store beside the members themselves`);
     return [];
   }
   return parsed.filter((one) => one !== null);
+}
+
+/** A store's address may hold a name and a password, which are nobody's to read. */
+function withoutLogin(url: string): string {
+  return url.replace(/^(\s*[\w+.-]*:\/\/)?.*@/s, "$1***@");
 }
 
 function addressOf(url: string): HostPort | null {
