@@ -40,7 +40,7 @@ async function breakingServer(queries: string[], breakIt: (socket: Socket) => vo
   const server = createServer((socket) => {
     let started = false;
     socket.on("error", () => {});
-    socket.on("data", (bytes) => {
+    socket.on("data", (bytes: Buffer) => {
       if (started) {
         queries.push(String(bytes));
         setTimeout(() => breakIt(socket), 20);

@@ -54,6 +54,24 @@ test("three members, and two with a witness, fit", () => {
   expect(found(file(1), file(2), WITNESS)).toEqual([]);
 });
 
+test("a witness that is named first keeps nothing from being compared", () => {
+  const witness = WITNESS.replace("name: node3", "name: node0");
+  const lines = found(witness, file(1), file(2, ["hunter4", "hunter9"], ["ttl: 5", "ttl: 10"]));
+  expect(lines).toEqual([
+    expect.stringContaining(
+      "error: postgresql.authentication.superuser.password: must be equal in all members",
+    ),
+    expect.stringContaining("warning: bootstrap.dcs.ttl: differs from 2.yml"),
+  ]);
+  const rewind = (secret: string): Change => [
+    "    superuser:",
+    `    rewind: {username: rewinder, password: ${secret}}\n    superuser:`,
+  ];
+  expect(found(file(1), file(2, rewind("hunter6")), file(3, rewind("hunter7")))).toEqual([
+    expect.stringContaining("rewind.password: must be equal in all members: it is not that of 2.yml"),
+  ]);
+});
+
 const ROWS: readonly (readonly [name: string, changes: readonly Change[], expected: readonly string[]])[] = [
   ["another scope", [["scope: main", "scope: mian"]], [
     '2.yml:1:1: error: scope: must be equal in all members: text "mian" here, text "main" in 1.yml',

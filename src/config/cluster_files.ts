@@ -25,10 +25,11 @@ export interface MemberFile {
 export function checkClusterFiles(files: readonly MemberFile[], isComplete = true): void {
   const [first, ...others] = files;
   if (first === undefined) return;
-  for (const other of others) {
-    mustBeEqual(first, other);
-    warnOfBeginnings(first, other);
-  }
+  for (const other of others) mustBeEqual(first, other);
+  for (const login of LOGINS) mustHaveOneLogin(login, files);
+  // A witness initialises nothing.
+  const [founder, ...more] = files.filter(({ config }) => config.postgresql !== null);
+  for (const other of more) warnOfBeginnings(founder!, other);
   files.forEach((one, i) => {
     for (const earlier of files.slice(0, i)) mustDiffer(earlier, one);
     if (!isComplete) return;
@@ -84,9 +85,13 @@ function mustBeEqual(first: MemberFile, { config, issues }: MemberFile): void {
     const [has, lacks] = config.raft.tls === null ? [where, "this file"] : ["this file", where];
     issues.error(["raft", "tls"], `${has} has it, and ${lacks} does not: all members or none talk by TLS`);
   }
-  for (const [path, of] of LOGINS) {
-    const [here, there] = [of(config), of(first.config)];
-    if (here === undefined || there === undefined) continue;
+}
+
+/** The first file that has the login, which need not be the first one, is what the others are compared with. */
+function mustHaveOneLogin([path, of]: typeof LOGINS[number], files: readonly MemberFile[]): void {
+  const [first, ...others] = files.filter(({ config }) => of(config) !== undefined);
+  for (const { config, issues } of others) {
+    const [here, there, where] = [of(config), of(first!.config), first!.config.file];
     if (here?.username !== there?.username) {
       const [a, b] = [here, there].map((one) =>
         one === null ? "nothing" : describeValue(["username"], one?.username)
@@ -118,8 +123,6 @@ function secretsEqual(
 function warnOfBeginnings(first: MemberFile, { config, issues }: MemberFile): void {
   const [here, there] = [config.bootstrap, first.config.bootstrap];
   const dcs: Path = ["bootstrap", "dcs"];
-  // A witness initialises nothing.
-  if (config.postgresql === null || first.config.postgresql === null) return;
   const found = new Map<string, Path>();
   for (const [a, b] of [[here.dcs, there.dcs], [there.dcs, here.dcs]] as const) {
     for (const { path } of differences(a, b, [])) found.set(dottedPath(path), path);
