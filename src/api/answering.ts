@@ -25,6 +25,7 @@ const MAX_KEPT = 64;
 const READS_QUERY: ReadonlySet<string> = new Set(["/agent/events", "/agent/why"]);
 /** Headers that an endpoint looks at. */
 const HEADERS = [
+  "agent-member",
   "authorization",
   "content-length",
   "content-type",

@@ -1,7 +1,8 @@
 /**
  * Access to unsafe requests (POST, PUT, PATCH, DELETE), in Patroni's order: source address, client
- * certificate, Basic authentication; before the last, whether a page of another origin asks. Safe requests
- * need nothing here; `verify_client: required` is enforced by TLS for all.
+ * certificate, Basic authentication; before the last, whether a page of another origin asks, and at the end
+ * whether this is the member that the page means. Safe requests need nothing here; `verify_client: required`
+ * is enforced by TLS for all.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "@hono/hono";
@@ -37,6 +38,10 @@ export function accessControl(port: ApiPort): MiddlewareHandler<ApiEnv> {
     if (strange !== null) return textResponse(403, strange);
     const reason = wrongCredentials(config.authentication, context.req.header("authorization"));
     if (reason !== null) return textResponse(401, reason, { "WWW-Authenticate": 'Basic realm="Patroni"' });
+    const meant = context.req.header("agent-member");
+    if (meant !== undefined && meant !== encodeURIComponent(port.view().config.name)) {
+      return textResponse(412, "this address leads to another member by now than the one that is meant");
+    }
     await next();
   };
 }

@@ -46,11 +46,12 @@ export class Server {
   }
 
   async change(
-    { method, path, body }: Asked,
+    { method, path, body, member }: Asked,
     more: { readonly [name: string]: string } = {},
   ): Promise<Reply> {
     const headers = {
       ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      ...(member === undefined ? {} : { "Agent-Member": encodeURIComponent(member) }),
       ...(this.#authorization === null ? {} : { Authorization: this.#authorization }),
       ...more,
     };

@@ -63,7 +63,9 @@ export class Dialogs {
   #begin(id: string): void {
     const { data } = this.#state();
     const action = data === null ? null : actionOf(data, id);
-    if (action !== null) this.#show({ kind: "action", action, stage: "asked", answer: "" });
+    if (data !== null && action !== null) {
+      this.#show({ kind: "action", action, data, stage: "asked", answer: "" });
+    }
   }
 
   /** From what the server has now, not from what was shown. */
@@ -90,8 +92,7 @@ export class Dialogs {
   }
 
   #draw(): void {
-    const { data } = this.#state();
-    if (this.#open !== null && data !== null) patch(place("dialog-form"), dialogTree(this.#open, data));
+    if (this.#open !== null) patch(place("dialog-form"), dialogTree(this.#open));
   }
 
   #change(part: Partial<Dialog & { kind: "configuration" }>): void {
@@ -102,12 +103,11 @@ export class Dialogs {
 
   async #submit(): Promise<void> {
     const dialog = this.#open;
-    const { data } = this.#state();
-    if (dialog === null || data === null || dialog.stage === "running") return;
+    if (dialog === null || dialog.stage === "running") return;
     const fields = fieldsOf("dialog-form");
     if (dialog.kind === "action") {
       const scheduled = isoOf(fields.scheduled_at);
-      await this.#ask(requestOf(dialog.action.id, { ...fields, scheduled_at: scheduled }, data));
+      await this.#ask(requestOf(dialog.action.id, { ...fields, scheduled_at: scheduled }, dialog.data));
     } else if (dialog.review === null) {
       this.#change({ review: edited(dialog.base, fields.text ?? ""), answer: "" });
     } else if (dialog.review.ok) {

@@ -28,6 +28,8 @@ export interface Request {
   readonly method: "POST" | "PATCH" | "DELETE";
   readonly path: string;
   readonly body?: JsonObject;
+  /** The one that it is meant for, whoever has the address of the page by now; missing: any will do. */
+  readonly member?: string;
 }
 
 /** The fields of the form that were filled in. */
@@ -130,6 +132,11 @@ const REINITIALIZE: Action = {
 
 /** `scheduled_at` among the fields is ISO 8601 with a zone. */
 export function requestOf(id: ActionId, fields: Fields, data: UiDataJson): Request {
+  const request = plainRequestOf(id, fields, data);
+  return ofMember(data).some((action) => action.id === id) ? { ...request, member: data.name } : request;
+}
+
+function plainRequestOf(id: ActionId, fields: Fields, data: UiDataJson): Request {
   const candidate: JsonObject = fields.candidate ? { candidate: fields.candidate } : {};
   const at = fields.scheduled_at;
   switch (id) {

@@ -70,6 +70,22 @@ test("a reinitialize goes to a standby", async () => {
   expect(port.calls).toEqual(["reinitialize true false"]);
 });
 
+test("what is meant for one member is refused by another that has its address by now", async () => {
+  const asked = requestOf("restart", {}, answer());
+  expect(asked.member).toBe("node1");
+  expect(requestOf("switchover", {}, answer()).member).toBeUndefined();
+  for (const [member, status] of [["node1", 200], ["node2", 412], ["n\u00f6de", 412]] as const) {
+    const port = new StubPort();
+    const app = createApp(port, { onError: (error) => expect.unreachable(error.message) });
+    const headers = { "Content-Length": "0", "Agent-Member": encodeURIComponent(member) };
+    expect([member, (await app.request(asked.path, { method: "POST", headers })).status]).toEqual([
+      member,
+      status,
+    ]);
+    expect(port.calls.length).toBe(status === 200 ? 1 : 0);
+  }
+});
+
 test("an answer is shown as the server's text, with its warnings", () => {
   expect(outcomeText(200, '{"ttl": 5}', null)).toBe("Done.");
   expect(outcomeText(412, "no good candidates", null)).toBe("no good candidates");

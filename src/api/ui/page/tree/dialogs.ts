@@ -15,7 +15,12 @@ interface Asking {
 }
 
 export type Dialog =
-  | Asking & { readonly kind: "action"; readonly action: Action }
+  | Asking & {
+    readonly kind: "action";
+    readonly action: Action;
+    /** What was shown when it was opened: that leader, and that member, are meant. */
+    readonly data: UiDataJson;
+  }
   | Asking & {
     readonly kind: "configuration";
     /** What the text was made from. */
@@ -27,11 +32,11 @@ export type Dialog =
     readonly hopeless: boolean;
   };
 
-export function dialogTree(dialog: Dialog, data: UiDataJson): Node[] {
-  return dialog.kind === "action" ? actionDialog(dialog, data) : configurationDialog(dialog);
+export function dialogTree(dialog: Dialog): Node[] {
+  return dialog.kind === "action" ? actionDialog(dialog) : configurationDialog(dialog);
 }
 
-function actionDialog({ action, stage, answer }: Dialog & { kind: "action" }, data: UiDataJson): Node[] {
+function actionDialog({ action, data, stage, answer }: Dialog & { kind: "action" }): Node[] {
   const { id, label, of, grave, explained } = action;
   const target = of === "cluster" ? `cluster ${data.scope}` : data.name;
   const isAsked = stage === "asked";

@@ -77,11 +77,9 @@ test("texts of members, events and configurations are texts, in no attribute tha
     ...dialogTree({
       kind: "action",
       action: actionOf(evilData, "switchover")!,
+      data: { ...evilData, scope: EVIL },
       stage: "failed",
       answer: EVIL,
-    }, {
-      ...evilData,
-      scope: EVIL,
     }),
     ...dialogTree({
       kind: "configuration",
@@ -91,7 +89,7 @@ test("texts of members, events and configurations are texts, in no attribute tha
       hopeless: true,
       stage: "failed",
       answer: EVIL,
-    }, evilData),
+    }),
   ];
   const all = elements([...whole(evil), ...dialogs]);
   expect(textOf(whole(evil)).split(EVIL).length).toBeGreaterThan(15);
