@@ -1,7 +1,10 @@
 /** `agent install-service`: what it does with what it finds on a host. */
 import { expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Host, type InstallPlan, installPlan, type Wish } from "./install_plan.ts";
-import { installServiceCommand } from "./install_service.ts";
+import { installServiceCommand, nextCommand, replaceFile } from "./install_service.ts";
 import { UNIT_DEFAULTS, unitText } from "./unit.ts";
 
 const WISH: Wish = { ...UNIT_DEFAULTS.member, force: false, dryRun: false };
@@ -40,6 +43,36 @@ test("a unit that somebody has changed is shown, not overwritten, but by --force
   expect(said(refused)).toContain("-WatchdogSec=60\n+WatchdogSec=30\n");
   expect(said(refused)).toContain("systemctl edit");
   expect(plan(changed, { force: true })).toMatchObject({ kind: "write", keepPresent: true, text: TEXT });
+});
+
+test("each unit that --force has replaced is kept, and systemd sees the old one or the new one", () => {
+  const directory = mkdtempSync(join(tmpdir(), "agent-unit-"));
+  try {
+    const path = join(directory, "agent.service");
+    const kept: string[] = [];
+    const replace = (text: string, keep: boolean) => replaceFile(path, text, (name) => kept.push(name), keep);
+    replace("first", false);
+    replace("second", true);
+    replace("third", true);
+    expect(kept).toEqual([`${path}.old`, `${path}.old.2`]);
+    expect([...kept, path].map((name) => readFileSync(name, "utf8"))).toEqual(["first", "second", "third"]);
+    // Nothing has changed when the new one cannot be written.
+    mkdirSync(`${path}.new`);
+    expect(() => replace("fourth", true)).toThrow();
+    expect(readFileSync(path, "utf8")).toBe("third");
+    expect(kept).toHaveLength(2);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("what comes next is tried by the user and the program of the unit", () => {
+  expect(nextCommand(UNIT_DEFAULTS.member)).toBe(
+    "runuser -u postgres -- /usr/local/bin/agent validate-config /etc/agent.yml && systemctl enable --now agent.service",
+  );
+  expect(nextCommand({ ...UNIT_DEFAULTS.witness, config: "/etc/it's $(here).yml" })).toContain(
+    " validate-config --witness '/etc/it'\\''s $(here).yml' && ",
+  );
 });
 
 test("a link is left alone, also with --force", () => {

@@ -6,13 +6,15 @@ import { spawnSync } from "node:child_process";
 import {
   closeSync,
   existsSync,
+  fchmodSync,
   fsyncSync,
+  linkSync,
   lstatSync,
   openSync,
   readFileSync,
   readlinkSync,
   renameSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { resolve } from "node:path";
 import { ADMIN_DIRECTORY, type Host, type InstallPlan, installPlan, type Present } from "./install_plan.ts";
@@ -100,15 +102,11 @@ function presentAt(path: string): Present {
 
 function install(
   { path, text, keepPresent, lines }: Extract<InstallPlan, { kind: "write" }>,
-  { config, witness }: UnitOptions,
+  unit: UnitOptions,
   { write, writeError }: InstallServiceOptions,
 ): number {
   try {
-    if (keepPresent) {
-      renameSync(path, `${path}.old`);
-      write(`Kept: ${path}.old, the unit that was there.`);
-    }
-    writeWhole(path, text);
+    replaceFile(path, text, (kept) => write(`Kept: ${kept}, the unit that was there.`), keepPresent);
   } catch (error) {
     writeError(`Error: cannot write ${path}: ${error instanceof Error ? error.message : error}`);
     return 1;
@@ -120,23 +118,45 @@ function install(
     writeError(`Error: systemctl daemon-reload: ${reloaded.error?.message ?? reloaded.stderr.trim()}`);
     return 1;
   }
-  write(
-    `Next: agent validate-config ${witness ? "--witness " : ""}${config} && systemctl enable --now ${
-      unitName(witness)
-    }`,
-  );
+  write(`Next: ${nextCommand(unit)}`);
   return 0;
 }
 
-/** systemd sees the old file or the whole new one. */
-function writeWhole(path: string, text: string): void {
+/** By the program and the user of the unit: root may read and start more than that user. */
+export function nextCommand({ program, config, user, witness }: UnitOptions): string {
+  const word = (text: string) => /^[\w@./:+,=%-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return `runuser -u ${word(user)} -- ${word(program)} validate-config ${witness ? "--witness " : ""}${
+    word(config)
+  } && systemctl enable --now ${unitName(witness)}`;
+}
+
+/**
+ * systemd sees the old file or the whole new one. `keep`: the present one stays beside it, and so does what
+ * was kept before. A disk that is full is found before anything has changed.
+ */
+export function replaceFile(path: string, text: string, onKept: (kept: string) => void, keep: boolean): void {
   const fresh = `${path}.new`;
   const fd = openSync(fresh, "w", 0o644);
   try {
-    writeSync(fd, text);
+    writeFileSync(fd, text);
+    // Whatever the umask is: everybody may read a unit, and --dry-run needs no rights.
+    fchmodSync(fd, 0o644);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
+  if (keep) {
+    const kept = unusedName(`${path}.old`);
+    linkSync(path, kept);
+    onKept(kept);
+  }
   renameSync(fresh, path);
+}
+
+function unusedName(name: string): string {
+  let free = name;
+  for (let number = 2; lstatSync(free, { throwIfNoEntry: false }) !== undefined; number++) {
+    free = `${name}.${number}`;
+  }
+  return free;
 }

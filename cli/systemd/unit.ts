@@ -148,9 +148,15 @@ export function optionsProblem({ program, config, user }: UnitOptions): string |
     // deno-lint-ignore no-control-regex
     if (/[\x00-\x1f\x7f]/.test(path)) return `${name}: a path without control characters`;
   }
-  if (/[\s'"\\]/.test(program)) {
-    return `program: systemd starts no program with blanks or quotes in its path: ${program}`;
+  if (/[\s'"\\$]/.test(program)) {
+    return `program: systemd starts no program with blanks, quotes or $ in its path: ${program}`;
   }
+  // The program itself runs by that name when its file was replaced or removed; to systemd it is systemd.
+  if (program.startsWith("/proc/")) {
+    return "program: its file has been replaced or removed meanwhile: give the command again";
+  }
+  // At the end of a line of the unit the one joins it with the next, and the other is passed over.
+  if (/[\s\\]$/.test(config)) return "--config: a path that ends neither with a blank nor with a backslash";
   if (!/^[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?$/.test(user)) return `--user: the name of a user, not '${user}'`;
   if (user === "root") return "--user: name an ordinary user, not root";
   return null;
