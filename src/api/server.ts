@@ -88,6 +88,9 @@ class Listener {
   #seen: string;
   #certificates: CertificateFiles | null;
   #running: HttpServer;
+  #port: number;
+  /** Nobody listens: neither a new listener nor the old one could be opened. */
+  #isDown = false;
 
   constructor(restapi: RestApiConfig, serving: Serving) {
     this.#serving = serving;
@@ -95,10 +98,11 @@ class Listener {
     this.#seen = stateOf(restapi);
     this.#certificates = loadCertificates(restapi);
     this.#running = listen(restapi, this.#certificates, serving);
+    this.#port = this.#running.port;
   }
 
   get port(): number {
-    return this.#running.port;
+    return this.#port;
   }
 
   stop(): void {
@@ -108,7 +112,7 @@ class Listener {
   reload(next: RestApiConfig): void {
     const seen = stateOf(next);
     const certificates = loadCertificates(next);
-    if (!sameListener(this.#restapi, next) || !this.#hasFiles(certificates)) {
+    if (this.#isDown || !sameListener(this.#restapi, next) || !this.#hasFiles(certificates)) {
       this.#listenAnew(next, certificates);
     }
     this.#restapi = next;
@@ -116,6 +120,11 @@ class Listener {
   }
 
   look(): void {
+    if (this.#isDown) {
+      this.#comeBack();
+      // What was to be taken then is tried once more.
+      this.#seen = "";
+    }
     const state = stateOf(this.#restapi);
     if (state === this.#seen) return;
     this.#seen = state;
@@ -136,16 +145,30 @@ class Listener {
 
   /** The runtime cannot change the certificate of a listener: the old one retires, its connections live on. */
   #listenAnew(next: RestApiConfig, certificates: CertificateFiles | null): void {
-    const { port } = this.#running;
-    this.#running.retire();
+    if (!this.#isDown) this.#running.retire();
+    this.#isDown = true;
     try {
-      this.#running = listen(keepingPort(next, this.#restapi, port), certificates, this.#serving);
+      this.#open(next, certificates);
     } catch (error) {
-      const before = keepingPort(this.#restapi, this.#restapi, port);
-      this.#running = listen(before, this.#certificates, this.#serving);
+      this.#comeBack();
       throw error;
     }
     this.#certificates = certificates;
+  }
+
+  #open(restapi: RestApiConfig, certificates: CertificateFiles | null): void {
+    this.#running = listen(keepingPort(restapi, this.#restapi, this.#port), certificates, this.#serving);
+    this.#port = this.#running.port;
+    this.#isDown = false;
+  }
+
+  /** As before. Where that fails, too (a host without free file descriptors), the next look tries again. */
+  #comeBack(): void {
+    try {
+      this.#open(this.#restapi, this.#certificates);
+    } catch (error) {
+      this.#serving.log.add("error", "restapi.down", `nobody listens for the REST API: ${messageOf(error)}`);
+    }
   }
 }
 

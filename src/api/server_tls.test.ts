@@ -1,5 +1,5 @@
 /** HTTPS: who may come without a client certificate, and how a renewed certificate gets into service. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -231,6 +231,27 @@ test("a renewed certificate is taken from the disk, a half-replaced pair when it
   expect(await shownName(server)).toBe("renewed");
   expect(said().at(-1)).toContain("INFO: certificates of the REST API were read");
   // Any free port was asked for, and the others know this one.
+  expect(server.port).toBe(port);
+});
+
+test("a listener that could be opened neither anew nor as before is opened by a later look", async () => {
+  const { stub, config } = configOf("none");
+  const log = new MemoryLog();
+  const server = startApiServer(stub, config, { log });
+  running.push(server);
+  const { port } = server;
+  install(RENEWED, RENEWED_KEY);
+  const full = spyOn(Bun, "listen").mockImplementation(() => {
+    throw new Error("EMFILE");
+  });
+  try {
+    server.look();
+    expect(log.lines.filter((line) => line.includes("nobody listens for the REST API"))).toHaveLength(1);
+  } finally {
+    full.mockRestore();
+  }
+  server.look();
+  expect(await shownName(server)).toBe("renewed");
   expect(server.port).toBe(port);
 });
 
