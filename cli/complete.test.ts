@@ -69,13 +69,18 @@ test("where nobody answers, or the file is not there, nothing is said", async ()
   expect(await names("members", "ctl", "-d", "127.0.0.1:1", "list", "-d", cluster.address)).toEqual([]);
 });
 
-test("a name that a shell would take for a command is not proposed", async () => {
+test("a name that a shell would take for a command, or the program for an option, is not proposed", async () => {
   const before = cluster.port.view().dcs!.members;
   cluster.port.changeDcs({
-    members: { ...before, "$(reboot)": { ...before.node2!, name: "$(reboot)" } },
+    members: {
+      ...before,
+      "$(reboot)": { ...before.node2!, name: "$(reboot)" },
+      "--force": { ...before.node2!, name: "--force" },
+    },
   });
   const found = await names("members", "ctl", "-d", cluster.address, "switchover", "--candidate", "");
   expect(found).not.toContain("$(reboot)");
+  expect(found).not.toContain("--force");
   expect(found).toContain("node2");
   cluster.port.changeDcs({ members: before });
 });

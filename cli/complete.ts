@@ -9,9 +9,9 @@ import type { Io } from "./ctl/io.ts";
 
 /**
  * Nothing else is proposed: a shell takes what it is told for text of its own, in which $(...) is a command,
- * and a name may come from anybody who answers.
+ * and a name may come from anybody who answers. One that begins with a hyphen would be an option: --force.
  */
-const PLAIN = /^[A-Za-z0-9._-]+$/;
+const PLAIN = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 
 /** Longer than a member needs, shorter than somebody waits for a key. */
 const PATIENCE_MS = 1000;
