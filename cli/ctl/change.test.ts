@@ -266,6 +266,10 @@ test("reinit --wait says on standard error how far the copy has come", async () 
 
 test("flush takes back what was scheduled", async () => {
   expect(said((await cluster.ctl(["flush", "switchover"])).out)).toEqual(["No pending scheduled switchover"]);
+  expect(await cluster.ctl(["flush", "prod", "switchover"])).toMatchObject({
+    code: 1,
+    err: "Error: prod is neither the cluster demo nor a member of it",
+  });
   expect(said((await cluster.ctl(["flush", "demo", "node1", "restart", "--force"])).out)).toEqual([
     "No scheduled restart for member node1",
   ]);

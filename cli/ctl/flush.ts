@@ -1,6 +1,6 @@
 /** `agent ctl flush`: takes scheduled requests back. */
 import { type Command, type Context, FORCE, ROLE } from "./command.ts";
-import { UsageError } from "./errors.ts";
+import { CtlError, UsageError } from "./errors.ts";
 import { leaderFirst, selectMembers } from "./members.ts";
 import { SHOWS_AGE } from "./members_table.ts";
 
@@ -16,7 +16,7 @@ async function run(context: Context): Promise<number> {
   const words = context.arguments.positionals;
   const target = words.at(-1);
   if (target === "restart") return await flushRestarts(context, words.slice(0, -1));
-  if (target === "switchover") return await flushSwitchover(context);
+  if (target === "switchover") return await flushSwitchover(context, words.slice(0, -1));
   throw new UsageError("Say what to discard: restart or switchover.");
 }
 
@@ -40,8 +40,11 @@ async function flushRestarts(context: Context, words: readonly string[]): Promis
   return failed ? 1 : 0;
 }
 
-async function flushSwitchover({ io, cluster: access }: Context): Promise<number> {
+async function flushSwitchover({ io, cluster: access }: Context, [name]: readonly string[]): Promise<number> {
   const cluster = await access.look();
+  if (name !== undefined && name !== cluster.scope && !cluster.members.some((one) => one.name === name)) {
+    throw new CtlError(`${name} is neither the cluster ${cluster.scope} nor a member of it`);
+  }
   if (!cluster.scheduled_switchover) {
     io.out("No pending scheduled switchover");
     return 0;
