@@ -28,7 +28,7 @@ export interface Request {
   readonly method: "POST" | "PATCH" | "DELETE";
   readonly path: string;
   readonly body?: JsonObject;
-  /** The one that it is meant for, whoever has the address of the page by now; missing: any will do. */
+  /** The one that it is meant for: the address of the page may have moved to another; missing: any will do. */
   readonly member?: string;
 }
 
