@@ -87,7 +87,7 @@ function mustBeEqual(first: MemberFile, { config, issues }: MemberFile): void {
   }
 }
 
-/** The first file that has the login, which need not be the first one, is what the others are compared with. */
+/** The others are compared with the first file that has the login: a witness has none. */
 function mustHaveOneLogin([path, of]: typeof LOGINS[number], files: readonly MemberFile[]): void {
   const [first, ...others] = files.filter(({ config }) => of(config) !== undefined);
   for (const { config, issues } of others) {

@@ -190,7 +190,7 @@ const SECRET_TEXT = /(pass|pwd|secret|token)\w*["']?\s*[=:]|\S+:\S*@/i;
 /** A key is shown unless a missing space made a secret part of it. */
 function showKey(key: string): string {
   if (/(pass|pwd|secret|token)\w*\s*[:=\s]/i.test(key)) return "(not shown)";
-  return shorten(key.replace(/[\u0000-\u001f\u007f]/g, "?"), 64);
+  return shorten(key.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "?"), 64);
 }
 
 function messageWithKey(issue: ConfigIssue): string {

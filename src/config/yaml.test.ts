@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { cpuMs } from "../../raft/testing.ts";
-import { formatIssue, pathKey } from "./issues.ts";
+import { dottedPath, formatIssue, pathKey } from "./issues.ts";
 import { parseYaml } from "./yaml.ts";
 
 const read = (text: string) => parseYaml("a.yml", text);
@@ -143,4 +143,8 @@ test("a NUL is refused wherever it stands", () => {
   expect(problems('a: "x\\0y"')[0]).toBe(
     "a.yml:1: error: a: holds a NUL character, which no text of PostgreSQL can",
   );
+});
+
+test("a key is named without what would steer a terminal", () => {
+  expect(dottedPath(["a\u009b31m\u202eb", "c\u001b[2J"])).toBe("a?31m?b.c?[2J");
 });
