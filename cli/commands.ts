@@ -5,10 +5,13 @@ import { VERSION } from "../src/model/version.ts";
 import { nearest } from "./ctl/nearest.ts";
 import { DEMO_EXAMPLES, DEMO_OPTIONS } from "./demo_options.ts";
 
-/** Ends the process itself, but for `run` and `witness`, which go on. */
-export async function runCommandLine(argv: readonly string[]): Promise<void> {
+/**
+ * Ends the process itself, but for `run` and `witness`, which go on. `signals`: held since the process began,
+ * for these two.
+ */
+export async function runCommandLine(argv: readonly string[], signals?: HeldSignals): Promise<void> {
   if (argv[0] === "demo") return await demo(argv.slice(1));
-  const cli = programCommands();
+  const cli = programCommands(signals);
   if (argv.length === 0 || argv[0] === "--help" || argv[0] === "-h" || argv[0] === "help") return overview();
   if (argv[0] === "--version" || argv[0] === "-v") return leave(0, `agent ${VERSION}\n`);
   try {
@@ -24,8 +27,8 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
 }
 
 /** The commands with all that is said of them but for `ctl`, which has tables of its own. */
-export function programCommands(): CAC {
-  const cli = describeCommands();
+export function programCommands(signals?: HeldSignals): CAC {
+  const cli = describeCommands(signals);
   describeGenerators(cli);
   describeService(cli);
   describeReplay(cli);
@@ -96,7 +99,7 @@ data is never touched, and the old log is kept.
 Exit codes: 0 done, 1 refused or not confirmed (why: standard error), 2 the command line is wrong.`,
 };
 
-function describeCommands(): CAC {
+function describeCommands(held?: HeldSignals): CAC {
   const cli = cac("agent");
   cli.help((sections) => {
     const name = cli.matchedCommand?.name ?? "";
@@ -108,7 +111,7 @@ function describeCommands(): CAC {
     .example("agent run /etc/agent/node1.yml")
     .example("agent run --user postgres /etc/agent/node1.yml")
     .action(async (file: string | undefined, { user }: { user?: string }) => {
-      const signals = new HeldSignals(process);
+      const signals = held ?? new HeldSignals(process);
       const [{ runCommand }, { selfCommand }] = await Promise.all([
         import("./run.ts"),
         import("../src/lib/self_command.ts"),
@@ -121,7 +124,7 @@ function describeCommands(): CAC {
     .example("agent witness /etc/agent/witness.yml")
     .example("agent validate-config --witness /etc/agent/witness.yml")
     .action(async (file: string | undefined, { user }: { user?: string }) => {
-      const signals = new HeldSignals(process);
+      const signals = held ?? new HeldSignals(process);
       const { witnessCommand } = await import("./witness.ts");
       witnessCommand(file ?? null, user === undefined ? undefined : String(user), signals);
     });

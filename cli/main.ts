@@ -4,6 +4,7 @@
  * can fail.
  */
 import "../src/lib/crash.ts";
+import { HeldSignals } from "../src/lib/held_signals.ts";
 import { wordsOf } from "./program_name.ts";
 
 /** Commands that this program starts itself are told apart before anything is loaded. */
@@ -19,6 +20,12 @@ function main(argv: readonly string[]): Promise<void> {
       return import("./ctl_process.ts").then(({ runComplete }) => runComplete(argv.slice(1)));
     case "ctl":
       return import("./ctl_process.ts").then(({ runCtl }) => runCtl(argv.slice(1)));
+    case "run":
+    case "witness": {
+      // Before anything else of theirs is loaded.
+      const signals = new HeldSignals(process);
+      return import("./commands.ts").then(({ runCommandLine }) => runCommandLine(argv, signals));
+    }
     default:
       return import("./commands.ts").then(({ runCommandLine }) => runCommandLine(argv));
   }
