@@ -39,7 +39,7 @@ export class HistoryComparison {
    * and a failure to compare the WAL itself is said.
    */
   async compare(other: Upstream, content = false): Promise<void> {
-    const { clock, memory, changed, postgresql, local, guard } = this.#context.parts;
+    const { clock, memory, changed, postgresql, local } = this.#context.parts;
     const note = (
       timelineOfOther: number,
       verdict: "same" | "diverged" | "unknown",
@@ -62,10 +62,7 @@ export class HistoryComparison {
       changed();
     };
     const position = await this.#position();
-    // Without it only what was replayed would be compared.
-    if (content && guard.view().postmaster === null && !isWhole(memory.diskEnd)) {
-      await atMost(clock, WAL_END_WAIT_MS, this.#context.readWalEnd());
-    }
+    if (content) await this.#readToItsEnd();
     if (position === null) return note(0, "unknown", "this member's position is not known");
     let source: ReplicationSource | null = null;
     try {
@@ -119,6 +116,13 @@ export class HistoryComparison {
     warn(`${historyFileName(timeline)} is of another timeline ${timeline} than the primary's: it is removed`);
   }
 
+  /** The WAL of a stopped server. Without it only what was replayed would be compared. */
+  async #readToItsEnd(): Promise<void> {
+    const { clock, memory, guard } = this.#context.parts;
+    if (guard.view().postmaster !== null || isWhole(memory.diskEnd)) return;
+    await atMost(clock, WAL_END_WAIT_MS, this.#context.readWalEnd());
+  }
+
   /** How far the local history goes, by the rules for standbys (replayed) and former primaries (written). */
   async #position(): Promise<LocalPosition | null> {
     const context = this.#context;
@@ -147,8 +151,8 @@ export class HistoryComparison {
 
   /**
    * A standby that starts replays what its disk holds before it streams. That may be on a later timeline than
-   * the control file's, which names the one of the last checkpoint. One that runs may not have come to the end
-   * of what its disk held at its start.
+   * the control file's, which names the one of the last checkpoint. One that runs may not have come to the
+   * end of what its disk held at its start.
    */
   #endOnDisk(position: LocalPosition, content: boolean): LocalPosition {
     const { dataDir, parts: { memory: { diskEnd, server } } } = this.#context;

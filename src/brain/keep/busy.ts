@@ -90,9 +90,9 @@ function promotionHangs(view: NodeView): Outcome | null {
 
 /**
  * A standby that was started without an upstream, and whose data is not consistent without more WAL (after a
- * rewind whose primary died), never comes up: nothing ends that start, and nobody is followed by a server that
- * does not answer. Stopped, it is compared and started with an upstream. One with much to replay loses a part
- * of its replay, once.
+ * rewind whose primary died), never comes up: nothing ends that start, and a server that does not answer is
+ * pointed at nobody. Stopped, it is compared and started with an upstream. One with much to replay loses a
+ * part of its replay, once.
  */
 function startsInVain(view: NodeView): Outcome | null {
   const { postgres: { action, process, following, writable }, dynamic, tenure, name } = view;
