@@ -61,8 +61,7 @@ export class HistoryComparison {
       };
       changed();
     };
-    const position = await this.#position();
-    if (content) await this.#readToItsEnd();
+    const position = await this.#position(content);
     if (position === null) return note(0, "unknown", "this member's position is not known");
     let source: ReplicationSource | null = null;
     try {
@@ -124,7 +123,8 @@ export class HistoryComparison {
   }
 
   /** How far the local history goes, by the rules for standbys (replayed) and former primaries (written). */
-  async #position(): Promise<LocalPosition | null> {
+  async #position(content: boolean): Promise<LocalPosition | null> {
+    if (content) await this.#readToItsEnd();
     const context = this.#context;
     const { memory, guard } = context.parts;
     const alone = wroteAlone(context.dataDir);
