@@ -115,10 +115,15 @@ export class ModelDirectory {
     this.#changed();
   }
 
-  /** The end of a clone or rewind: everything that `source` has, to be started as a standby. */
-  copyFrom(source: ModelDirectory): void {
+  /**
+   * The end of a clone or rewind: everything that `source` has, to be started as a standby. `lacksBytes`: of
+   * the WAL that the data needs, so much is not there (a rewind under load).
+   */
+  copyFrom(source: ModelDirectory, lacksBytes = 0): void {
     this.state = { kind: "valid" };
-    this.position = source.position;
+    const { position } = source;
+    this.position = position &&
+      { ...position, lsn: Math.max(position.branch.startLsn, position.lsn - lacksBytes) };
     this.clusterState = "in archive recovery";
     this.checkpointLsn = source.checkpointLsn;
     this.minRecoveryLsn = source.position?.lsn ?? 0;
@@ -127,6 +132,11 @@ export class ModelDirectory {
     this.recoverySignal = this.formerPrimary = this.wroteAlone = false;
     this.#newData();
     this.#changed();
+  }
+
+  /** A server that starts as a standby is not consistent before it has more WAL. */
+  get needsWal(): boolean {
+    return this.standbySignal && (this.position?.lsn ?? 0) < this.minRecoveryLsn;
   }
 
   #newData(): void {
@@ -248,7 +258,9 @@ export class ModelDirectory {
     if (other.position === null || this.position === null) return null;
     // As in history.ts: what it wrote without the lock, no comparison of positions tells.
     if (this.wroteAlone) return "diverged";
-    return commonAncestor(this.position, other.position) !== null && contains(other.position, this.position)
+    // Its data may be ahead of its WAL.
+    const own = { ...this.position, lsn: Math.max(this.position.lsn, this.minRecoveryLsn) };
+    return commonAncestor(own, other.position) !== null && contains(other.position, own)
       ? "same"
       : "diverged";
   }

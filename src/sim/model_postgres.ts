@@ -186,7 +186,7 @@ export class ModelPostgres implements PostgresPort {
       const part = (left: number) => {
         if (!able() || (fails && left === 2)) return this.#finish(kind, "the connection was lost");
         if (left > 0) return this.#step(tookMs * source!.copySlowdown / 10, () => part(left - 1));
-        server.directory.copyFrom(source!.directory);
+        server.directory.copyFrom(source!.directory, kind === "rewind" ? this.#random.below(2000) : 0);
         this.#memory.divergence = null;
         this.#readDirectory();
         this.#finish(kind, null);

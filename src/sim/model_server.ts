@@ -120,6 +120,10 @@ export class ModelServer {
   }
 
   #started(): void {
+    if (this.directory.needsWal) {
+      this.#receiver.receive();
+      return this.#stage(TICK_MS, () => this.#started());
+    }
     this.process = "running";
     this.replayedLsn = this.inRecovery ? this.directory.position!.lsn : null;
     if (this.directory.standbySignal) this.#tick();

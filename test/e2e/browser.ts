@@ -50,6 +50,8 @@ export class Browser {
     const args = [...FLAGS, `--user-data-dir=${directory}`, "about:blank"];
     this.#process = spawn(chromium!, args, {
       stdio: "ignore",
+      // A process group of its own, which can be ended.
+      detached: true,
       env: { PATH: "/usr/bin:/bin", HOME: directory },
     });
   }
@@ -59,7 +61,7 @@ export class Browser {
     try {
       await browser.#connect();
     } catch (error) {
-      browser.stop();
+      await browser.stop();
       throw error;
     }
     return browser;
@@ -174,9 +176,15 @@ export class Browser {
     return Buffer.from(String(data), "base64");
   }
 
-  stop(): void {
+  /** With all of its processes: one that lived on would write its directory again. */
+  async stop(): Promise<void> {
     this.#socket?.close();
-    this.#process.kill("SIGKILL");
+    const { pid, exitCode, signalCode } = this.#process;
+    if (pid !== undefined && exitCode === null && signalCode === null) {
+      const ended = new Promise((resolve) => this.#process.once("exit", resolve));
+      process.kill(-pid, "SIGKILL");
+      await ended;
+    }
     rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
   }
 }

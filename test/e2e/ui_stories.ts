@@ -17,7 +17,7 @@ async function withBrowser(tell: (browser: Browser) => Promise<void>, expected =
     console.error(await browser.text().catch(() => "no page"), browser.complaints);
     throw error;
   } finally {
-    browser.stop();
+    await browser.stop();
   }
 }
 
