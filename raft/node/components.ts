@@ -274,7 +274,17 @@ export class Components {
       leaderChanged: () => {
         this.proposals.leaderChanged();
         this.membership.leaderChanged();
+        this.#greetLeader();
       },
     });
+  }
+
+  /**
+   * A greeting that was lost must not be lost for good: a leader that does not know what a member knows would
+   * keep the whole group from later commands.
+   */
+  #greetLeader(): void {
+    const leader = this.#core()?.leader ?? NONE;
+    if (this.contacts.connected.has(leader)) this.admissions.greet(leader);
   }
 }

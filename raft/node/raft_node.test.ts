@@ -85,7 +85,7 @@ test("without a leader a command is rejected when its time is over, since it nev
   cluster.start(1);
   const outcomes = propose(cluster.member(1), "lonely", { timeoutMs: 700 });
   cluster.until("ended", () => outcomes.length === 1);
-  expect(outcomes[0]).toEqual({ kind: "rejected", reason: expect.stringContaining("noLeader") });
+  expect(outcomes[0]).toEqual({ kind: "rejected", reason: expect.stringContaining("no leader is known") });
 });
 
 test("B38: a command of a leader that is cut off ends as unknown, and is applied once if it comes through", () => {

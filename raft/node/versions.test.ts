@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { storedLog } from "../core/testing.ts";
 import type { Entry } from "../core/types.ts";
 import type { ProposeOutcome } from "./api.ts";
+import { ADMISSION_CHANNEL } from "./admission_messages.ts";
 import { encodeEnvelope } from "./envelope.ts";
 import { recoverCluster, replayLog } from "./recover_cluster.ts";
 import { ReplicatedState } from "./replicated_state.ts";
@@ -52,6 +53,32 @@ test("a new command is proposed only when every member has said that it knows it
   cluster.until("agreed", () => cluster.ids.every((id) => agreed(cluster.member(id)) === 2));
   expect(propose(cluster, cluster.member(1), 2).kind).toBe("applied");
   expect(propose(cluster, cluster.member(1), 3)).toMatchObject({ kind: "rejected" });
+});
+
+test("a greeting that was lost is made up for when another member leads", () => {
+  const cluster = new TestCluster(3);
+  cluster.startAll();
+  cluster.leader();
+  for (const id of [1, 2]) upgrade(cluster, id);
+  cluster.stop(3);
+  const leader = cluster.leader();
+  const transport = cluster.network.transport(3);
+  let isLost = true;
+  const back = cluster.start(3, false, undefined, {
+    ...NEW,
+    transport: {
+      ...transport,
+      send: (to, channel, payload) =>
+        isLost && channel === ADMISSION_CHANNEL ? true : transport.send(to, channel, payload),
+    },
+  });
+  cluster.until("it follows", () => back.node.status().leader === leader.id);
+  cluster.clock.advance(3000);
+  expect(agreed(leader)).toBe(1);
+  isLost = false;
+  const next = [1, 2].find((id) => id !== leader.id)!;
+  leader.node.transferLeadership(next, () => {});
+  cluster.until("agreed", () => cluster.ids.every((id) => agreed(cluster.member(id)) === 2));
 });
 
 test("a member that only follows has to know it as well", () => {

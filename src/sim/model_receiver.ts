@@ -8,6 +8,9 @@ const RECONNECT_MS = 1000;
 /** Either side gives up a silent connection after this time. */
 export const SILENCE_MS = 4000;
 
+/** An agent that takes part in its cluster has taken a strange upstream away by then. */
+const LET_GO_MS = 1000;
+
 /** PostgreSQL does not notice, where the numbers of timelines are the same. */
 const MIXED = "a standby does not stream over WAL that differs";
 
@@ -30,6 +33,7 @@ interface Servers {
   readonly world: World;
   serverOf(member: string): Server | null;
   reachable(a: string, b: string): boolean;
+  guidedForMs(member: string): number;
 }
 
 export class ModelReceiver {
@@ -120,7 +124,7 @@ export class ModelReceiver {
     if (server.streaming) return true;
     if (nowMs < this.#nextConnectMs || upstream.process === "stopping") return false;
     if (!directory.continuesIn(upstream.directory)) {
-      if (directory.passesFor(upstream.directory)) {
+      if (directory.passesFor(upstream.directory) && this.#context.guidedForMs(server.name) >= LET_GO_MS) {
         throw new Violation(MIXED, `${server.name} would stream from ${upstream.name}`);
       }
       // "requested starting point is ahead of the WAL" or "forked off this server's history".

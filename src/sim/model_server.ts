@@ -17,6 +17,8 @@ export interface ServerWorld {
   readonly world: World;
   serverOf(member: string): ModelServer | null;
   reachable(a: string, b: string): boolean;
+  /** How long its agent has taken part in the cluster. */
+  guidedForMs(member: string): number;
   /** This server begins or ceases to be able to acknowledge commits. */
   onAcking(server: ModelServer, can: boolean): void;
   /** Clients are told of its commits up to the present end of the acknowledged ones. */

@@ -25,6 +25,10 @@ class Pair implements ServerWorld {
     return this.servers.find((server) => server.name === member) ?? null;
   }
 
+  guidedForMs(): number {
+    return Infinity;
+  }
+
   reachable(): boolean {
     return !this.cut;
   }

@@ -12,6 +12,7 @@ import type { ModelServer } from "./model_server.ts";
 import { remoteServer } from "./remote.ts";
 import { Acknowledged } from "./acknowledged.ts";
 import { Links } from "./links.ts";
+import { Guided } from "./guided.ts";
 import { HeldInVain } from "./held_in_vain.ts";
 import { HeldSick } from "./held_sick.ts";
 import type { RaftGroup } from "./raft_place.ts";
@@ -39,6 +40,7 @@ export class SimCluster {
   readonly alone: WritesAlone;
   readonly vain: HeldInVain;
   readonly sick: HeldSick;
+  readonly #guided: Guided;
   /** Hosts that are, or are to be, members; a witness too. */
   members: readonly SimMember[] = [];
   /** The raft group that they form. */
@@ -78,6 +80,7 @@ export class SimCluster {
     this.alone = new WritesAlone(world, this.safety);
     this.vain = new HeldInVain(world);
     this.sick = new HeldSick(world);
+    this.#guided = new Guided(world);
     const founders = foundersOf(withWitness ? WITH_WITNESS : NAMES);
     const clusterId = clusterIdOf("service", "sim", founders.map(({ addr }) => addr));
     this.founded = clusterId;
@@ -93,6 +96,7 @@ export class SimCluster {
       bootstrapConfig,
       find: (name) => this.find(name),
       serverOf: (name) => isRemoteName(name) ? this.remote : this.find(name)?.server ?? null,
+      guidedForMs: (name) => this.#guided.forMs(name),
       reachable: (a, b) => isRemoteName(b) || this.#reachable(a, b),
       onAcking: (server, can) => this.#onAcking(server, can),
       onAcknowledged: (server) => this.surviving.onAcknowledged(server),
@@ -338,6 +342,7 @@ export class SimCluster {
       this.alone.look(member);
       this.vain.look(member);
       this.sick.look(member);
+      this.#guided.look(member);
     }
     this.world.after(LOOK_OFTEN_MS, () => this.#lookOften());
   }

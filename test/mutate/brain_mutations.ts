@@ -355,8 +355,13 @@ const standby = [
   ]),
   ...keep("vouched", [
     ["trusted-under-another-epoch", "return vouchedEpoch === lock.epoch;", "return true;"],
-    ["trusted-while-silent", " || seen.ageMs >= SILENT_MS", ""],
-    ["trusted-though-it-heard-of-a-later-epoch", " || seen.status.epochSeen > lock.epoch", ""],
+    ["trusted-while-silent", "ageMs < SILENT_MS && ", ""],
+    ["trusted-though-it-heard-of-a-later-epoch", " && epochSeen <= lock.epoch;", ";"],
+    [
+      "pointed-at-a-silent-member",
+      "if (seen === undefined || !isOfNow(seen, view)) return false;\n  const { status }",
+      "if (seen === undefined) return false;\n  const { status }",
+    ],
     ["another-standby-trusted-for-ever", " || following === cascadeOf(view);", " || true;"],
     ["not-trusted-while-unfenced", "if (lock.unfenced && following", "if (false && following"],
     ["trusted-by-old-records", " && view.raftLostForMs < SILENT_MS) return true;", ") return true;"],

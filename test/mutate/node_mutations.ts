@@ -305,6 +305,9 @@ export const NODE_MUTATIONS: readonly Mutation[] = [
   ...mutationsOf("raft/node/components.ts", ["raft/node/step_aside.test.ts"], [
     ["votes-with-a-hung-disk", "mayVote: () => !this.stepAside.diskHangs,", "mayVote: () => true,"],
   ]),
+  ...mutationsOf("raft/node/components.ts", ["raft/node/versions.test.ts"], [
+    ["lost-greeting-not-made-up-for", "        this.#greetLeader();\n", ""],
+  ]),
   ...mutationsOf("raft/node/components.ts", MEMBERSHIP, [
     ["joining-member-votes-as-a-founder", "initialVoters: join ? [] :", "initialVoters: false ? [] :"],
   ]),

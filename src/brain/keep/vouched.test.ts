@@ -130,6 +130,23 @@ const RUNNING: readonly Case[] = [
     { kind: "follow", follow: from("a") },
   ],
   [
+    "not to one that is silent: it would be let go again at once",
+    connecting(
+      { ...older, walEpoch: 2, statuses: [seen(status("a", { following: null }), 3000), seen(status("c"))] },
+      { following: "c" },
+    ),
+    "let-go",
+    LET_GO,
+  ],
+  [
+    "and one that follows nobody waits for it",
+    connecting(
+      { ...older, walEpoch: 2, statuses: [seen(status("a", { following: null }), 3000), seen(status("c"))] },
+      { following: null },
+    ),
+    "follow",
+  ],
+  [
     "where its WAL is not known to be the last holder's, numbers of timelines say nothing",
     connecting({ vouchedEpoch: null, walEpoch: null, ...toBePromoted }, { following: null }),
     "follow",

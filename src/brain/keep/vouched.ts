@@ -5,6 +5,7 @@
  * at an address is trusted only as long as nobody can have had to rewind it: a member is rewound to the
  * history of a later epoch's holder.
  */
+import type { SeenStatus } from "../cluster/successor_view.ts";
 import { statusOf } from "../cluster/view.ts";
 import { cascadeOf, followed, SILENT_MS } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
@@ -25,8 +26,12 @@ export function isVouched(view: NodeView): boolean {
   // Until it is fenced again, which the records tell, no later epoch is granted.
   if (lock.unfenced && following === lock.holder && view.raftLostForMs < SILENT_MS) return true;
   const seen = statusOf(view, following);
-  if (seen === undefined || seen.ageMs >= SILENT_MS || seen.status.epochSeen > lock.epoch) return false;
+  if (seen === undefined || !isOfNow(seen, view)) return false;
   return following === (lock.holder ?? lock.lastHolder) || following === cascadeOf(view);
+}
+
+function isOfNow({ status: { epochSeen }, ageMs }: SeenStatus, { dcs: { lock } }: NodeView): boolean {
+  return ageMs < SILENT_MS && epochSeen <= lock.epoch;
 }
 
 /** Its server could not come up without a primary: its WAL ends before its data is consistent. */
@@ -42,8 +47,10 @@ export function needsWal({ postgres: { directory, walEnd } }: NodeView): boolean
  * this server's: the member that began that one was cut off, and the holder's next one has the same number.
  */
 export function isToBePromoted(holder: string | null, view: NodeView): boolean {
-  const status = statusOf(view, holder)?.status;
-  if (status === undefined || status.writable || status.walLsn !== null || status.primaryDirectory) {
+  const seen = statusOf(view, holder);
+  if (seen === undefined || !isOfNow(seen, view)) return false;
+  const { status } = seen;
+  if (status.writable || status.walLsn !== null || status.primaryDirectory) {
     return false;
   }
   const { timeline, walEnd, directory } = view.postgres;
