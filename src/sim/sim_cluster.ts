@@ -40,7 +40,7 @@ export class SimCluster {
   readonly alone: WritesAlone;
   readonly vain: HeldInVain;
   readonly sick: HeldSick;
-  readonly #guided: Guided;
+  readonly #guided = new Guided();
   /** Hosts that are, or are to be, members; a witness too. */
   members: readonly SimMember[] = [];
   /** The raft group that they form. */
@@ -80,7 +80,6 @@ export class SimCluster {
     this.alone = new WritesAlone(world, this.safety);
     this.vain = new HeldInVain(world);
     this.sick = new HeldSick(world);
-    this.#guided = new Guided(world);
     const founders = foundersOf(withWitness ? WITH_WITNESS : NAMES);
     const clusterId = clusterIdOf("service", "sim", founders.map(({ addr }) => addr));
     this.founded = clusterId;
@@ -96,7 +95,7 @@ export class SimCluster {
       bootstrapConfig,
       find: (name) => this.find(name),
       serverOf: (name) => isRemoteName(name) ? this.remote : this.find(name)?.server ?? null,
-      guidedForMs: (name) => this.#guided.forMs(name),
+      guidedForMs: (name) => this.#guided.forMs(name, world.now()),
       reachable: (a, b) => isRemoteName(b) || this.#reachable(a, b),
       onAcking: (server, can) => this.#onAcking(server, can),
       onAcknowledged: (server) => this.surviving.onAcknowledged(server),
@@ -342,7 +341,7 @@ export class SimCluster {
       this.alone.look(member);
       this.vain.look(member);
       this.sick.look(member);
-      this.#guided.look(member);
+      this.#guided.look(member, this.world.now());
     }
     this.world.after(LOOK_OFTEN_MS, () => this.#lookOften());
   }
