@@ -6,6 +6,7 @@
  */
 import type { MemberInfo } from "../../../raft/mod.ts";
 import type { AgentCounters } from "../../api/port.ts";
+import { FRESH_MS } from "../../brain/cluster/successor_view.ts";
 import { duties } from "../../brain/duties.ts";
 import { restartDueInMs } from "../../brain/scheduled_restart.ts";
 import { keep } from "../../brain/keep/rules.ts";
@@ -200,6 +201,7 @@ export class Member {
     this.#publish(nowMs, renewed ? SHARED_MS : 0);
     const failsafeAtMs = failsafe.askIfDue(voter.board.seen(nowMs));
     voter.lead();
+    this.#sayRace(nowMs);
     this.#keep(nowMs);
     this.#publish(clock.now());
     return Math.min(
@@ -289,6 +291,15 @@ export class Member {
     board.hear(status, raft.id, nowMs);
     if (isHolder) sightings.heard(status, dcs.state.lock);
     changes.changed();
+  }
+
+  /** Before anything is done about the choice. */
+  #sayRace(nowMs: number): void {
+    const { voter, raceLines, options: { name, dcs, log } } = this.#rooms;
+    const statuses = voter.board.seen(nowMs).filter(({ ageMs }) => ageMs < FRESH_MS)
+      .map(({ status }) => status);
+    const line = raceLines.look({ name, dcs: dcs.state, paused: voter.dynamic.pause, statuses });
+    if (line !== null) log.info("lock", line);
   }
 
   #keep(nowMs: number): void {

@@ -20,6 +20,7 @@ import { LeadFailures } from "./lead_failures.ts";
 import { Observer } from "./observe.ts";
 import { OwnEvents } from "./own_events.ts";
 import { Publisher } from "./publish.ts";
+import { RaceLines } from "./race_lines.ts";
 import { Reinitialization } from "./reinitialization.ts";
 import { StopNote } from "./stop_note.ts";
 import { StreamedTo } from "./streamed_to.ts";
@@ -75,6 +76,7 @@ export interface MemberRooms {
   readonly stopNote: StopNote;
   readonly leadFailures: LeadFailures;
   readonly ownEvents: OwnEvents;
+  readonly raceLines: RaceLines;
   readonly reinitialization: Reinitialization;
   /** This machine; its raft id once it has a place. */
   readonly life: () => Life;
@@ -119,6 +121,7 @@ export function memberRooms(options: MemberOptions, { look, restart }: MemberCal
     stopNote,
     leadFailures,
     ownEvents: new OwnEvents(),
+    raceLines: new RaceLines(),
     reinitialization: new Reinitialization(),
     life,
   };
