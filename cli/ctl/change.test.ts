@@ -100,7 +100,11 @@ for (const [words, typed, message] of REFUSED) {
 }
 
 test("a cluster without candidates or leader cannot switch over", async () => {
-  for (const name of ["node2", "node3"]) cluster.port.changeMember(name, { tags: { nofailover: true } });
+  cluster.port.changeMember("node2", { tags: { nofailover: true } });
+  cluster.port.changeMember("node3", { tags: { failover_priority: 0 } });
+  expect((await cluster.ctl(["failover", "--candidate", "node3", "--force"])).err).toBe(
+    "Error: No candidates found to failover to",
+  );
   expect((await cluster.ctl(["switchover", "--force"])).err).toBe(
     "Error: No candidates found to switchover to",
   );

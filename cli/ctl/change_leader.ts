@@ -1,5 +1,6 @@
 /** The common part of switchover and failover: questions, the request, and its outcome. */
 import { type ClusterJson, WHY } from "../../src/api/client.ts";
+import { isNofailover } from "../../src/model/nofailover.ts";
 import { okJson } from "./answer_json.ts";
 import type { Context } from "./command.ts";
 import { CtlError } from "./errors.ts";
@@ -68,7 +69,7 @@ async function ask(context: Context, cluster: ClusterJson, action: "switchover" 
   const current = leaderOf(cluster);
   const leader = action === "switchover" ? await askLeader(context, cluster) : null;
   const names = cluster.members
-    .filter((member) => member !== current && member.tags?.nofailover !== true)
+    .filter((member) => member !== current && !isNofailover(member.tags ?? {}))
     .map((member) => member.name).sort();
   if (names.length === 0) throw new CtlError(`No candidates found to ${action} to`);
 

@@ -5,6 +5,7 @@
 import type { ClusterJson, ClusterMemberJson, Reply } from "../../src/api/client.ts";
 import { STATUS } from "../../src/api/client.ts";
 import { MAX_TIMEOUT_S } from "../../src/model/limits.ts";
+import { isNofailover } from "../../src/model/nofailover.ts";
 import { parsePostgresVersion } from "../../src/model/postgres_version.ts";
 import { parseQuantity } from "../../src/model/time_units.ts";
 import { answerJson } from "./answer_json.ts";
@@ -241,8 +242,7 @@ class Rolling {
     const [best] = members.filter(({ name, role, tags = {} }) =>
       (this.#done.includes(name) || this.#settled.includes(name)) && name !== this.#leader &&
       (!mustBeSync || role === "sync_standby") &&
-      tags.nofailover !== true &&
-      tags.failover_priority !== 0
+      !isNofailover(tags)
     ).sort((a, b) => lagOf(a) - lagOf(b) || (a.name < b.name ? -1 : 1));
     return best?.name ?? null;
   }

@@ -4,9 +4,9 @@ import type { Issues } from "./issues.ts";
 import { nearest } from "./check.ts";
 import { knownTags } from "./keys/tags.ts";
 import type { Json, JsonObject } from "../model/json.ts";
+import { isNofailover, priorityOf } from "../model/nofailover.ts";
 import { isWhole } from "../model/plain_text.ts";
 import { isSet, parseBool } from "../model/parse_bool.ts";
-import { parseQuantity } from "../model/time_units.ts";
 
 export interface Tags {
   /** As published in the member's record, in the order of the file. */
@@ -35,10 +35,9 @@ export function readTags(section: JsonObject, issues: Issues): Tags {
   for (const [flag, priority] of PRIORITY_OF) warnConflict(section, flag, priority, issues);
   const flag = section["nofailover"];
   const priority = priorityOf(section["failover_priority"]);
-  const nofailover = isPresent(flag) ? isSet(flag) : priority !== null && priority <= 0;
   return {
     tags,
-    nofailover,
+    nofailover: isNofailover(section),
     failoverPriority: isPresent(flag) && isSet(flag) ? 0 : priority ?? 1,
   };
 }
@@ -73,13 +72,6 @@ function checkTag(key: string, value: Json, issues: Issues): void {
   const known = Object.keys(knownTags.shape);
   const near = known.includes(key) ? null : nearest(key, known);
   if (near) issues.warning(path, `taken as a tag of your own; did you mean tags.${near}?`);
-}
-
-const MAX_PRIORITY = 2 ** 31 - 1;
-
-function priorityOf(value: Json | undefined): number | null {
-  const priority = parseQuantity(value);
-  return priority !== null && Math.abs(priority) <= MAX_PRIORITY ? priority : null;
 }
 
 const PRIORITY_OF_VALUES = [...PRIORITY_OF.values()];
