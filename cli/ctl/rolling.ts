@@ -6,6 +6,7 @@ import type { ClusterJson, ClusterMemberJson, Reply } from "../../src/api/client
 import { STATUS } from "../../src/api/client.ts";
 import { MAX_TIMEOUT_S } from "../../src/model/limits.ts";
 import { isNofailover } from "../../src/model/nofailover.ts";
+import { isSet } from "../../src/model/parse_bool.ts";
 import { parsePostgresVersion } from "../../src/model/postgres_version.ts";
 import { parseQuantity } from "../../src/model/time_units.ts";
 import { answerJson } from "./answer_json.ts";
@@ -126,7 +127,7 @@ function flawOf(cluster: ClusterJson, but: string | null = null): string | null 
 function isWell({ role, state, lag, tags }: ClusterMemberJson): boolean {
   if (role === "leader") return state === "running";
   // What they get, they get from elsewhere: from the archive, or from another cluster.
-  if (role === "standby_leader" || tags?.nostream === true) {
+  if (role === "standby_leader" || isSet(tags?.nostream)) {
     return state === "running" || state === "streaming" || state === "in archive recovery";
   }
   return state === "streaming" && typeof lag === "number" && lag <= MAX_LAG_BYTES;
@@ -291,7 +292,7 @@ class Rolling {
       if (member.name === this.#leader) continue;
       const own = await ownWord(this.#context, member);
       if (own === null || own.state !== "running") return `${member.name} does not run`;
-      if (member.tags?.nostream === true) continue;
+      if (isSet(member.tags?.nostream)) continue;
       if (own.replication_state !== "streaming") return `${member.name} does not stream`;
       if (own.xlog === undefined || "location" in own.xlog) return `${member.name} is no standby`;
       const { received_location: received, replayed_location: replayed } = own.xlog;

@@ -112,6 +112,14 @@ const CASES: readonly Case[] = [
     good: ["/health", "/liveness", "/readiness"],
   },
   {
+    node: "standby tagged noloadbalance, as a text",
+    arrange: (port) => {
+      port.becomeStandby();
+      port.changeStatus({ tags: { noloadbalance: "true" } });
+    },
+    good: ["/health", "/liveness", "/readiness"],
+  },
+  {
     node: "standby that starts",
     arrange: (port) => {
       port.becomeStandby();
@@ -242,6 +250,8 @@ const QUERIES: readonly [string, number][] = [
   ["/replica?tag_zone=a", 200],
   ["/replica?tag_zone=b", 503],
   ["/replica?tag_missing=1", 503],
+  ["/replica?tag_missing=", 200],
+  ["/replica?tag_zone=a&tag_zone=b", 200],
   ["/replica?tag_clonefrom=true", 200],
   ["/replica?tag_clonefrom=True", 503],
   ["/replica?tag_weight=3", 200],

@@ -4,6 +4,7 @@
  * hangs.
  */
 import { Hono } from "@hono/hono";
+import { isSet } from "../model/parse_bool.ts";
 import { parseQuantity } from "../model/time_units.ts";
 import type { ApiPort, ApiView } from "./port.ts";
 import {
@@ -115,7 +116,7 @@ export function healthCode(
 }
 
 function isReplica(view: ApiView, status: RenderedStatus["status"], query: URLSearchParams): boolean {
-  if (status.state !== "running" || status.role !== "replica" || view.status?.tags.noloadbalance === true) {
+  if (status.state !== "running" || status.role !== "replica" || isSet(view.status?.tags.noloadbalance)) {
     return false;
   }
   const state = query.get("replication_state");
@@ -132,11 +133,15 @@ function leaderLsn(view: ApiView): number {
   return Math.max(view.progress.optime, view.postgres?.receivedLsn ?? 0);
 }
 
-/** `tag_x=y` asks for a tag of that value; other values are compared as their lowercase text. */
+/**
+ * `tag_x=y` asks for a tag of that value; other values are compared as their lowercase text. Empty values ask
+ * for nothing, and of several the first one counts, as Python reads a query.
+ */
 function tagsMatch(view: ApiView, query: URLSearchParams): boolean {
   const tags = view.status?.tags ?? {};
-  for (const [key, wanted] of query) {
-    if (!key.startsWith("tag_")) continue;
+  for (const key of query.keys()) {
+    const wanted = query.getAll(key).find((value) => value !== "");
+    if (wanted === undefined || !key.startsWith("tag_")) continue;
     const tag = tags[key.slice("tag_".length)];
     if (tag === undefined || tag === null) return false;
     if ((typeof tag === "string" ? tag : textOf(tag).toLowerCase()) !== wanted) return false;
