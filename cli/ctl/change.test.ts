@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { JsonObject } from "../../src/model/json.ts";
 import { StubCluster } from "./testing.ts";
 
 let cluster: StubCluster;
@@ -200,10 +201,17 @@ test("with --force another scheduled restart takes the place of the one on recor
   expect(cluster.port.calls.at(-1)).toBe('scheduleRestart {"schedule":"2097-01-01T10:00:00+00:00"}');
 });
 
-test("reload tells how long it may take", async () => {
-  expect(said((await cluster.ctl(["reload", "node2", "--force"])).out)).toEqual([
-    "Reload request received for member node2 and will be processed within 1 seconds",
-  ]);
+test("reload tells how long it may take, also where loop_wait has a unit or follows from ttl", async () => {
+  const within = async (value?: JsonObject) => {
+    if (value !== undefined) cluster.port.changeDcs({ config: { value, revision: 8 } });
+    return said((await cluster.ctl(["reload", "node2", "--force"])).out);
+  };
+  const line = (seconds: number) => [
+    `Reload request received for member node2 and will be processed within ${seconds} seconds`,
+  ];
+  expect(await within()).toEqual(line(1));
+  expect(await within({ ttl: 30 })).toEqual(line(6));
+  expect(await within({ ttl: 30, loop_wait: "10s" })).toEqual(line(10));
 });
 
 test("reinit offers to cancel what runs", async () => {
