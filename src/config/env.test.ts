@@ -51,6 +51,19 @@ test("a variable wins over the file", () => {
   });
 });
 
+test("a format of the log is a text with places, or a list of fields", () => {
+  const format = (value: string, type = "json") => {
+    const { log } = parsedConfig(MINIMAL, { PATRONI_LOG_TYPE: type, PATRONI_LOG_FORMAT: value });
+    return type === "json" ? log.jsonFields : log.format;
+  };
+  const fields = [{ field: "message", name: "message" }, { field: "levelname", name: "level" }];
+  expect(format('["message", {"levelname": "level"}]')).toEqual(fields);
+  expect(format("message, {levelname: level}")).toEqual(fields);
+  expect(format("- message\n- levelname: level")).toEqual(fields);
+  expect(format("%(message)s")).toEqual([{ field: "message", name: "message" }]);
+  expect(format("%(levelname)s [%(message)s]", "plain")).toBe("%(levelname)s [%(message)s]");
+});
+
 test("lists in every form", () => {
   const partners = (value: string) =>
     parsedConfig(MINIMAL, { PATRONI_RAFT_PARTNER_ADDRS: value }).raft.partnerAddrs;

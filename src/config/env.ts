@@ -17,7 +17,7 @@ export interface EnvironmentLayer {
   readonly issues: Issues;
 }
 
-type Kind = "text" | "list" | "map";
+type Kind = "text" | "format" | "list" | "map";
 interface Variable {
   readonly name: string;
   readonly path: Path;
@@ -52,7 +52,7 @@ const PROGRAMS = [
 /** Old names first, so that the present ones win. */
 export const ENVIRONMENT: readonly Variable[] = [
   { name: "PATRONI_LOGLEVEL", path: ["log", "level"], kind: "text" },
-  { name: "PATRONI_LOGFORMAT", path: ["log", "format"], kind: "text" },
+  { name: "PATRONI_LOGFORMAT", path: ["log", "format"], kind: "format" },
   { name: "PATRONI_LOG_DATEFMT", path: ["log", "dateformat"], kind: "text" },
   ...group("", [], ["NAME", "NAMESPACE", "SCOPE", "THREAD_POOL_SIZE", "THREAD_STACK_SIZE"]),
   ...group("LOG_", ["log"], [
@@ -64,7 +64,8 @@ export const ENVIRONMENT: readonly Variable[] = [
     "DIR",
     "MODE",
   ]),
-  ...group("LOG_", ["log"], ["FORMAT", "FILE_SIZE", "FILE_NUM", "DEDUPLICATE_HEARTBEAT_LOGS"]),
+  ...group("LOG_", ["log"], ["FILE_SIZE", "FILE_NUM", "DEDUPLICATE_HEARTBEAT_LOGS"]),
+  ...group("LOG_", ["log"], ["FORMAT"], "format"),
   ...group("LOG_", ["log"], ["STATIC_FIELDS", "LOGGERS"], "map"),
   ...group("RESTAPI_", ["restapi"], [
     "LISTEN",
@@ -165,6 +166,8 @@ function readVariable(kind: Kind, text: string, location: Location, issues: Issu
   switch (kind) {
     case "text":
       return text;
+    case "format":
+      return readFormat(text);
     case "list":
       return readList(text);
     case "map": {
@@ -174,6 +177,13 @@ function readVariable(kind: Kind, text: string, location: Location, issues: Issu
       return null;
     }
   }
+}
+
+/** A log's format: a text with places, or a list of fields for JSON. */
+function readFormat(text: string): Json {
+  if (/%\(\w+\)/.test(text)) return text;
+  const value = fragment(/^\s*(\[|- )/.test(text) ? text : `[${text}]`);
+  return Array.isArray(value) ? value : text;
 }
 
 /** Commas separate unless it is a YAML list; `[::1]:2222` begins with a bracket and is none. */
