@@ -25,6 +25,7 @@ import { ClusterApi, type ClusterApiOptions, processClocks } from "./cluster_api
 import type { Member } from "../loop/member.ts";
 import { isLeader } from "../loop/own_status.ts";
 import type { PostgresPort } from "../postgres/port.ts";
+import { answerFailsafe } from "./failsafe_answer.ts";
 import { restartInPlace } from "./restart_in_place.ts";
 import type { Watchdog } from "../lease/watchdog.ts";
 
@@ -158,17 +159,15 @@ export class AgentApiPort extends ClusterApi implements ApiPort {
     return Promise.resolve({ kind: "started" });
   }
 
-  acceptFailsafe({ name, epoch, to, node }: FailsafeRequest): Promise<FailsafeOutcome> {
+  acceptFailsafe(request: FailsafeRequest): Promise<FailsafeOutcome> {
     const { member, postgres } = this.#options;
-    if (epoch === null || to === null || node === null) {
-      return Promise.resolve({
-        kind: "refused",
-        reason: "the request names no epoch, or no addressed member",
-      });
-    }
-    const answer = member.failsafe.answer({ holder: name, epoch, to, node });
-    if (answer.kind !== "accepted") return Promise.resolve(answer);
-    const { receivedLsn, replayedLsn } = postgres.view();
-    return Promise.resolve({ kind: "accepted", lsn: receivedLsn ?? replayedLsn });
+    return Promise.resolve(answerFailsafe(request, {
+      leads: this.holdsLease(),
+      answer: (ask) => member.failsafe.answer(ask),
+      position: () => {
+        const { receivedLsn, replayedLsn } = postgres.view();
+        return receivedLsn ?? replayedLsn;
+      },
+    }));
   }
 }
