@@ -55,12 +55,13 @@ class WakeProfile {
 }
 
 let profile: WakeProfile | null = null;
+let writing: ReturnType<typeof setInterval> | undefined;
 
 /** Begins to count. To be called before anything is composed; the main thread's timers write the file. */
 export function openWakeProfile(file: string): void {
   const opened = new WakeProfile();
   profile = opened;
-  setInterval(() => {
+  writing = setInterval(() => {
     writeFileSync(`${file}.new`, JSON.stringify(opened.report()));
     renameSync(`${file}.new`, file);
   }, WRITE_MS).unref();
@@ -94,5 +95,6 @@ export function timedClock(kind: string, clock: Clock): Clock {
 export function closeWakeProfile(): WakeReport | null {
   const report = profile?.report() ?? null;
   profile = null;
+  clearInterval(writing);
   return report;
 }

@@ -16,7 +16,11 @@ export class SurvivingCommits {
   readonly counts = { acknowledged: 0, elected: 0 };
   #revision = 0;
   #clusterEpoch = 0;
-  #holds = false;
+  /**
+   * The epoch under which the present promise began; null: there is none. A primary of an earlier one never
+   * heard of it: if the clocks' bounds are broken it goes on as in mode off, and that is not promised.
+   */
+  #sinceEpoch: number | null = null;
   /** The last server that began to write under an epoch of its own, and its WAL then. */
   #primary: { readonly server: ModelServer; readonly epoch: number; readonly start: Position } | null = null;
   readonly #branches = new Set<Branch>();
@@ -42,11 +46,11 @@ export class SurvivingCommits {
     }
     this.#revision = revision;
     this.#clusterEpoch = clusterEpoch;
-    this.#holds = isPromised(sync);
+    this.#sinceEpoch = isPromised(sync) ? this.#sinceEpoch ?? lock.epoch : null;
   }
 
   onAcknowledged({ name, epoch, directory }: ModelServer): void {
-    if (!this.#holds || epoch === null) return;
+    if (this.#sinceEpoch === null || epoch === null || epoch < this.#sinceEpoch) return;
     const { branch } = directory.position!;
     branch.promisedLsn = branch.ackedLsn;
     this.#branches.add(branch);
