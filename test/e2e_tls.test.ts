@@ -40,7 +40,7 @@ function writeRest(name: string): void {
   certificates.write(restOf(name), certificates.issue(name, REST));
 }
 
-/** PostgreSQL takes a key only from its own user, whom nobody else may read it from. */
+/** PostgreSQL takes a key only from a file of its own user that nobody else may read. */
 function writeServer(name: string): void {
   certificates.write(serverOf(name), certificates.issue(name));
   const key = certificates.fileOf(serverOf(name), "key");

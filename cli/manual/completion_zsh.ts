@@ -8,6 +8,7 @@ import {
   takesFile,
   takesMember,
 } from "./manual.ts";
+import { singleQuoted } from "../shell_word.ts";
 
 export function completionForZsh(manual: ManualCommand): string {
   return `#compdef agent patronictl
@@ -40,7 +41,7 @@ function nodeRows(manual: ManualCommand): string {
     const files = argumentsAreFiles(command) ? " files=1" : "";
     const named = namesOfArguments(command);
     const names = named === "" ? "" : ` named=${named}`;
-    return `    ${quoted(path)}) commands=(${commands.join(" ")}) options=(${
+    return `    ${singleQuoted(path)}) commands=(${commands.join(" ")}) options=(${
       options.join(" ")
     })${files}${names} ;;`;
   }).join("\n");
@@ -49,8 +50,8 @@ function nodeRows(manual: ManualCommand): string {
 function valueRows(manual: ManualCommand): string {
   return nodesOf(manual).flatMap(({ path, command }) =>
     command.options.filter(({ value }) => value !== null).map((option) =>
-      `    ${option.names.map((name) => quoted(`${path} ${name}`)).join("|")}) values=(${
-        taken(option).map(quoted).join(" ")
+      `    ${option.names.map((name) => singleQuoted(`${path} ${name}`)).join("|")}) values=(${
+        taken(option).map(singleQuoted).join(" ")
       }) ;;`
     )
   ).join("\n");
@@ -107,9 +108,5 @@ function taken(option: ManualOption): readonly string[] {
 }
 
 function described(name: string, help: string): string {
-  return quoted(`${name}:${help}`);
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
+  return singleQuoted(`${name}:${help}`);
 }

@@ -17,6 +17,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { resolve } from "node:path";
+import { singleQuoted } from "../shell_word.ts";
 import { ADMIN_DIRECTORY, type Host, type InstallPlan, installPlan, type Present } from "./install_plan.ts";
 import { optionsProblem, UNIT_DEFAULTS, unitName, type UnitOptions, unitText } from "./unit.ts";
 
@@ -65,13 +66,9 @@ export function installServiceCommand(options: InstallServiceOptions): number {
   const plan = installPlan({ ...unit, dryRun, force }, lookAround(unit));
   const say = plan.kind === "refused" ? writeError : write;
   if (plan.kind === "write") {
-    if (dryRun) {
-      write(
-        `Would write ${plan.path}${
-          plan.keepPresent ? `, and keep the present one as ${plan.path}.old` : ""
-        }:`,
-      );
-    } else return install(plan, unit, options);
+    if (!dryRun) return install(plan, unit, options);
+    const kept = plan.keepPresent ? `, and keep the present one as ${plan.path}.old` : "";
+    write(`Would write ${plan.path}${kept}:`);
     write("");
     write(plan.text);
   }
@@ -124,7 +121,7 @@ function install(
 
 /** By the program and the user of the unit: root may read and start more than that user. */
 export function nextCommand({ program, config, user, witness }: UnitOptions): string {
-  const word = (text: string) => /^[\w@./:+,=%-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  const word = (text: string) => /^[\w@./:+,=%-]+$/.test(text) ? text : singleQuoted(text);
   return `runuser -u ${word(user)} -- ${word(program)} validate-config ${witness ? "--witness " : ""}${
     word(config)
   } && systemctl enable --now ${unitName(witness)}`;

@@ -2,14 +2,12 @@ import { expect, test } from "bun:test";
 import type { Clock, Raft } from "../../../raft/mod.ts";
 import { life } from "../../brain/testing.ts";
 import { COMMAND_VERSION } from "../../dcs/commands.ts";
-import { NOTHING_BROKEN } from "../../dcs/broken_rules.ts";
 import { emptyState } from "../../dcs/state_machine.ts";
 import type { GuardPort, GuardReply } from "../../guard/port.ts";
 import { timingOf } from "../../lease/timing.ts";
 import type { Renewal } from "../../lease/renewal.ts";
 import type { GuardView } from "../../model/guard_view.ts";
-import { Proposer } from "./proposer.ts";
-import { Tenancy } from "./tenancy.ts";
+import { tenancyOf } from "./testing.ts";
 
 const TTL_MS = 5000;
 const { renewMs, leaseMs } = timingOf(TTL_MS);
@@ -36,21 +34,14 @@ function holder() {
     },
     ping: () => {},
   } as unknown as GuardPort;
-  const tenancy = new Tenancy({
-    name: "a",
-    life: () => life("a"),
-    incarnation: 7,
+  const tenancy = tenancyOf({
     clock,
     raft,
     guard,
-    proposer: new Proposer("a", raft, () => 0, clock, { warning: () => {} }),
     state: () => state,
     paused: () => isPaused,
-    inRecovery: () => false,
     send: (renewal) => renewals.push(renewal),
-    tookMs: () => {},
     wake: () => wakes++,
-    broken: NOTHING_BROKEN,
   });
   // It was granted this epoch after it had joined.
   state = { ...state, lock: { ...state.lock, epoch: 2 } };

@@ -2,13 +2,11 @@ import { expect, test } from "bun:test";
 import type { Clock, ProposeOutcome, Raft } from "../../../raft/mod.ts";
 import { life } from "../../brain/testing.ts";
 import { COMMAND_VERSION } from "../../dcs/commands.ts";
-import { NOTHING_BROKEN } from "../../dcs/broken_rules.ts";
 import type { Renewal } from "../../lease/renewal.ts";
 import { emptyState } from "../../dcs/state_machine.ts";
 import type { GuardPort } from "../../guard/port.ts";
 import type { GuardView } from "../../model/guard_view.ts";
-import { Proposer } from "./proposer.ts";
-import { Tenancy } from "./tenancy.ts";
+import { tenancyOf } from "./testing.ts";
 
 const EPOCH = 3;
 
@@ -50,21 +48,14 @@ function paused(agreedVersion = COMMAND_VERSION) {
     },
     ping: () => {},
   } as unknown as GuardPort;
-  const tenancy = new Tenancy({
-    name: "a",
-    life: () => life("a"),
-    incarnation: 7,
+  const tenancy = tenancyOf({
     clock,
     raft,
     guard,
-    proposer: new Proposer("a", raft, () => 0, clock, { warning: () => {} }),
     state: () => state,
     paused: () => isPaused,
     inRecovery: () => inRecovery,
     send: (renewal) => renewals.push(renewal),
-    tookMs: () => {},
-    wake: () => {},
-    broken: NOTHING_BROKEN,
   });
   tenancy.joined();
   const look = () => {

@@ -296,9 +296,9 @@ export class Member {
   /** Before anything is done about the choice. */
   #sayRace(nowMs: number): void {
     const { voter, raceLines, options: { name, dcs, log } } = this.#rooms;
-    const statuses = voter.board.seen(nowMs).filter(({ ageMs }) => ageMs < FRESH_MS)
-      .map(({ status }) => status);
-    const line = raceLines.look({ name, dcs: dcs.state, paused: voter.dynamic.pause, statuses });
+    const heard = () =>
+      voter.board.seen(nowMs).filter(({ ageMs }) => ageMs < FRESH_MS).map(({ status }) => status);
+    const line = raceLines.look({ name, dcs: dcs.state, paused: voter.dynamic.pause, heard });
     if (line !== null) log.info("lock", line);
   }
 

@@ -10,41 +10,15 @@ import {
   STOPPED,
 } from "../../brain/testing.ts";
 import type { Ailment } from "../../model/ailment.ts";
-import type { GuardView } from "../../model/guard_view.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import { recordOf } from "../../sync/record.ts";
 import { differs, isLeader, ownStatus, type OwnStatusInput, servesAsPrimary } from "./own_status.ts";
+import { ownStatusInput } from "./testing.ts";
 
 const BOOTSTRAPPING = cluster({ initialize: { systemId: "", by: "a", incarnation: 1 } });
 
 function statusOf(change: Partial<OwnStatusInput>) {
-  return ownStatus({
-    nowMs: 1000,
-    life: life("a"),
-    name: "a",
-    incarnation: 1,
-    seq: 1,
-    dcs: cluster(),
-    postgres: postgres(RUNNING_PRIMARY),
-    guard: { state: "ok" } as GuardView,
-    watchdog: undefined,
-    watchdogFailed: false,
-    holding: true,
-    inStandbyCluster: false,
-    sighting: { epoch: 3, lsn: null },
-    cut: null,
-    walSettled: true,
-    streamedTo: [],
-    stopping: false,
-    nofailover: false,
-    failoverPriority: 1,
-    tags: {},
-    connUrl: "",
-    apiUrl: "",
-    lateMs: 0,
-    canLose: null,
-    ...change,
-  });
+  return ownStatus(ownStatusInput(change));
 }
 
 test("a primary is told of as one that can be written to until it shuts down", () => {

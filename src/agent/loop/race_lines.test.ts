@@ -14,7 +14,7 @@ function look(
   more: Partial<RaceLook> = {},
 ): RaceLook {
   const statuses = [status("b", b), status("c", c)];
-  return { name: "b", dcs: cluster({ lock: lock(change) }), paused: false, statuses, ...more };
+  return { name: "b", dcs: cluster({ lock: lock(change) }), paused: false, heard: () => statuses, ...more };
 }
 
 /** What is said at the grant to `c`, after looks at the lock of `a` and at the free lock. */
@@ -54,7 +54,7 @@ test("what the chosen member writes after its promotion is not compared", () => 
   lines.look(look({}));
   lines.look(look(FREE));
   const statuses = [status("b"), primaryStatus("c", { walLsn: 5000, timeline: 2 })];
-  expect(lines.look(look({ epoch: 4, holder: "c" }, {}, {}, { statuses }))).toBe(null);
+  expect(lines.look(look({ epoch: 4, holder: "c" }, {}, {}, { heard: () => statuses }))).toBe(null);
 });
 
 test("nothing is said by the chosen one, in pause, by a server that is down, and of a named candidate", () => {

@@ -11,8 +11,8 @@ export interface RaceLook {
   readonly name: string;
   readonly dcs: Pick<DcsState, "lock" | "failover" | "initialize">;
   readonly paused: boolean;
-  /** All that are heard, this member's own among them. */
-  readonly statuses: readonly MemberStatus[];
+  /** All that are heard, this member's own among them. Asked for only around a choice: a look is made often. */
+  readonly heard: () => readonly MemberStatus[];
 }
 
 export class RaceLines {
@@ -27,7 +27,7 @@ export class RaceLines {
     const isGranted = holder !== null && this.#epoch !== null && epoch !== this.#epoch;
     this.#epoch = epoch;
     if (holder !== null && !isGranted) return null;
-    for (const status of now.statuses) {
+    for (const status of now.heard()) {
       if (!status.writable && (holder === null || !this.#heard.has(status.name))) {
         this.#heard.set(status.name, status);
       }

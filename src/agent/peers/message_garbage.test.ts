@@ -9,8 +9,7 @@ import { createApp } from "../../api/app.ts";
 import { StubPort } from "../../api/testing.ts";
 import { coordinate } from "../../brain/cluster/coordinate.ts";
 import { keep } from "../../brain/keep/rules.ts";
-import { cluster, life, lock, node, primaryStatus, seen, status, succession } from "../../brain/testing.ts";
-import type { GuardView } from "../../model/guard_view.ts";
+import { cluster, lock, node, primaryStatus, seen, status, succession } from "../../brain/testing.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import { HolderSightings, sightingOf } from "../lease/holder_sightings.ts";
 import {
@@ -22,6 +21,7 @@ import {
   encodeRelayed,
 } from "./messages.ts";
 import { differs, ownStatus } from "../loop/own_status.ts";
+import { ownStatusInput } from "../loop/testing.ts";
 import { StatusBoard } from "./status_board.ts";
 
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
@@ -179,32 +179,13 @@ test("settings that wait for a restart never make the own status too large for t
   const pendingRestart = Object.fromEntries(
     Array.from({ length: 300 }, (_, i) => [`setting_${i}`, { old_value: huge, new_value: huge }]),
   );
-  const own = ownStatus({
-    name: "a",
-    incarnation: 1,
-    life: life("a"),
-    seq: 1,
+  const own = ownStatus(ownStatusInput({
     nowMs: 0,
-    dcs: cluster(),
     postgres: { ...postgres, pendingRestart },
-    guard: { state: "ok" } as GuardView,
-    watchdog: undefined,
-    watchdogFailed: false,
     holding: false,
-    inStandbyCluster: false,
     sighting: { epoch: 0, lsn: null },
-    cut: null,
     walSettled: false,
-    streamedTo: [],
-    stopping: false,
-    nofailover: false,
-    failoverPriority: 1,
-    tags: {},
-    connUrl: "",
-    apiUrl: "",
-    lateMs: 0,
-    canLose: null,
-  });
+  }));
   expect(decodeStatus(encodeMessage(own))).not.toBeNull();
 });
 

@@ -86,7 +86,7 @@ export const VOUCHED: readonly NodeRule[] = [
   {
     name: "let-go",
     when:
-      "The standby does not stream, and whom it follows is silent or has heard of a later epoch, or an epoch was granted since it streamed last.",
+      "The standby does not stream, and the member that it follows is silent or has heard of a later epoch, or an epoch was granted since the standby last streamed.",
     then: "Takes its upstream away: WAL is compared before it streams again.",
     decide: letGo,
   },
