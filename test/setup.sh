@@ -149,6 +149,28 @@ make_stage() {
   fi
 }
 
+# One file of tests. As root those with the compiled program may make network namespaces; PostgreSQL and the agents always run
+# as the ordinary user.
+test_file() {
+  case $1 in
+    */postgres_*) (cd "$tree" && as_user "$tree/node_modules/.bin/bun" test --timeout 120000 "$1") ;;
+    *) "$bun" test --timeout 240000 "$1" ;;
+  esac
+}
+
+# The same, printed in one go.
+show_file() {
+  local log begin=$SECONDS failed=0
+  log=$(mktemp -p "$stage")
+  test_file "$1" >"$log" 2>&1 || failed=1
+  {
+    flock 9
+    cat "$log"
+    say "$(basename "$1"): $((SECONDS - begin)) s"
+  } 9>"$stage/printing"
+  return "$failed"
+}
+
 npm_packages
 debian_packages
 ordinary_user
@@ -176,49 +198,25 @@ case $what in
   test)
     status=0
     shopt -s nullglob
-    files=(test/e2e_*.test.ts)
-    postgres=(test/postgres_*.test.ts)
+    jobs=(./test/e2e_*.test.ts ./test/postgres_*.test.ts)
     if [ $# -gt 0 ]; then
-      files=() postgres=()
-      for name in "$@"; do
-        case $(basename "$name") in
-          postgres_*) postgres+=("./test/$(basename "$name")") ;;
-          *) files+=("./test/$(basename "$name")") ;;
-        esac
-      done
+      jobs=()
+      for name in "$@"; do jobs+=("./test/$(basename "$name")"); done
     fi
-    with_postgres() {
-      say "tests with PostgreSQL"
-      (cd "$tree" && as_user "$tree/node_modules/.bin/bun" test --timeout 120000 "${postgres[@]/#test/./test}")
-    }
-    # As root these may make network namespaces; PostgreSQL and the agents always run as the ordinary user.
-    with_program() {
-      say "tests with the compiled program"
-      "$bun" test --timeout 240000 "${@/#test/./test}"
-    }
-    # They mostly wait: two at a time take little more than half of the time.
-    first=() second=()
-    for i in "${!files[@]}"; do
-      if [ $((i % 2)) -eq 0 ]; then first+=("${files[i]}"); else second+=("${files[i]}"); fi
-    done
-    beside() {
-      local failed=0
-      if [ ${#second[@]} -gt 0 ]; then with_program "${second[@]}" || failed=1; fi
-      if [ ${#postgres[@]} -gt 0 ]; then with_postgres || failed=1; fi
-      return $failed
-    }
-    if [ ${#first[@]} -eq 0 ]; then
-      beside
-      exit
+    if [ ${#jobs[@]} -eq 1 ]; then
+      test_file "${jobs[0]}" || status=1
+      exit $status
     fi
+    # They mostly wait: two at a time take little more than half of the time. The longest texts take longest and come
+    # first; what a file printed is shown when it has ended.
+    export -f say as_user test_file show_file
+    export stage tree bun
     set -m # a process group of its own, which can be ended
-    beside >"$stage/beside.log" 2>&1 &
-    beside=$!
+    ls -S "${jobs[@]}" | xargs -P 2 -n 1 bash -c 'show_file "$1"' - &
+    queue=$!
     set +m
-    trap 'kill -TERM -- "-$beside" 2>/dev/null || true; rm -rf "$stage"' EXIT
-    with_program "${first[@]}" || status=1
-    wait "$beside" || status=1
-    cat "$stage/beside.log"
+    trap 'kill -TERM -- "-$queue" 2>/dev/null || true; rm -rf "$stage"' EXIT
+    wait "$queue" || status=1
     exit $status
     ;;
   bench)
