@@ -1,7 +1,7 @@
 /** A cluster of hosts with network namespaces of their own, for tests that cut them off from each other. */
 import { afterAll, beforeAll, test } from "bun:test";
 import type { Client } from "../../src/demo/client.ts";
-import type { ClusterOptions } from "../../src/demo/cluster.ts";
+import type { Cluster, ClusterOptions } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
 import { Fixture, newCluster, START_MS, startHealthy, TEST_MS } from "./harness.ts";
 import { hasNamespaces, Network } from "./network.ts";
@@ -9,11 +9,16 @@ import { hasNamespaces, Network } from "./network.ts";
 export class NetworkFixture extends Fixture {
   #network: Network | null = null;
 
-  async openWithNetwork(options: Partial<ClusterOptions>): Promise<void> {
-    await this.open(options, startHealthy, (options) => {
+  /** `withAddresses`: more options, of what needs the addresses of the hosts. */
+  async openWithNetwork(
+    options: Partial<ClusterOptions>,
+    begin: (cluster: Cluster) => Promise<unknown> = startHealthy,
+    withAddresses: (network: Network) => Partial<ClusterOptions> = () => ({}),
+  ): Promise<void> {
+    await this.open(options, begin, (options) => {
       const network = new Network(3);
       this.#network = network;
-      return newCluster({ ...options, place: (index) => network.place(index) });
+      return newCluster({ ...options, ...withAddresses(network), place: (index) => network.place(index) });
     });
   }
 

@@ -1,0 +1,92 @@
+/**
+ * The recipes of docs/recipes on one cluster, with their own files: every way from a client to the primary,
+ * at the same time, through a switchover and the death of a host. In network namespaces, so only as root;
+ * skipped and counted otherwise.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { Host } from "../src/demo/host.ts";
+import { nowMs } from "../src/demo/now.ts";
+import type { RunResult } from "../src/demo/run.ts";
+import { waitFor } from "../src/demo/wait_for.ts";
+import { START_MS, TEST_MS } from "./e2e/harness.ts";
+import { hasNamespaces } from "./e2e/network.ts";
+import { haproxy, RecipeFixture } from "./e2e/recipe_cluster.ts";
+import { standbyBy } from "./e2e/ways.ts";
+
+const possible = hasNamespaces();
+const fixture = new RecipeFixture();
+
+beforeAll(async () => {
+  if (possible) await fixture.openRecipes();
+}, 2 * START_MS);
+afterAll(() => fixture.close(), START_MS);
+
+function story(name: string, has: boolean, tell: () => Promise<void>): void {
+  test.skipIf(!possible || !has)(name, () =>
+    fixture.tell(async () => {
+      try {
+        await tell();
+      } finally {
+        fixture.mendAll();
+      }
+    }), TEST_MS);
+}
+
+/** Readers come to a standby; once is enough, where none is sent elsewhere on purpose. */
+async function readersFollow(name?: string): Promise<void> {
+  for (const reader of fixture.readers.filter((one) => name === undefined || one.name === name)) {
+    await waitFor(`a standby by ${reader.name}`, START_MS, () => standbyBy(reader.ask));
+  }
+}
+
+/** A session of libpq on the primary, in the midst of a query. */
+async function sessionThatWaits(primary: Host): Promise<{ readonly end: Promise<RunResult> }> {
+  const end = fixture.psql("SELECT pg_sleep(1000)");
+  await waitFor("a session that waits", START_MS, async () => {
+    const sql = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    return (await fixture.cluster.query(primary, sql)).length > 0;
+  });
+  return { end };
+}
+
+for (const [name, program] of [["libpq", ""], ["HAProxy", haproxy]] as const) {
+  story(`${name} leads writers to the primary and readers to a standby`, program !== null, async () => {
+    const primary = await fixture.allWell();
+    await fixture.way(name).follows(primary, nowMs());
+    await readersFollow(name);
+  });
+}
+
+story("HAProxy shows a certificate that the members want from everybody", haproxy !== null, async () => {
+  const primary = await fixture.allWell();
+  const tls = { rejectUnauthorized: false };
+  const bare = fetch(`https://${primary.restAddress}/primary`, { tls });
+  await expect(bare).rejects.toThrow();
+});
+
+story("after a switchover every way leads to the new primary, and nothing is lost", true, async () => {
+  const old = await fixture.allWell();
+  const begin = nowMs();
+  await fixture.cluster.ctl("switchover", "--leader", old.name, "--force");
+  const successor = await fixture.successorOf(old, begin);
+  await fixture.follow(successor, begin);
+  expect(fixture.lateAcks(old, begin)).toEqual([]);
+  expect(await fixture.lost(successor)).toEqual([]);
+});
+
+story("after the death of the primary's host every way leads to the new primary", true, async () => {
+  const old = await fixture.allWell();
+  const waiting = await sessionThatWaits(old);
+  const begin = nowMs();
+  await fixture.dies(old);
+  const successor = await fixture.successorOf(old, begin);
+  await fixture.follow(successor, begin);
+  expect(fixture.lateAcks(old, begin)).toEqual([]);
+  await readersFollow();
+  // Nothing tells it of the end of the host: it is the limits of the service that do.
+  const { code, output } = await waiting.end;
+  expect(output).toContain("Connection timed out");
+  expect(code).toBe(2);
+  fixture.mend(old);
+  await fixture.allWell();
+});
