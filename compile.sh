@@ -20,10 +20,19 @@ if [ -n "$target" ]; then
 fi
 
 # The threads of the log and of the REST API are entries of their own: a compiled program can open only workers that are listed.
-node_modules/.bin/bun build --compile --minify --bytecode --sourcemap \
+# Split: a guard or `agent ctl` reads only the pieces of the program that it needs, and what the threads share is there once.
+# With bytecode: without it every start compiles what it reads (docs/benchmark.md has what each flag costs). Bun also puts
+# the source maps beside its result, one for each piece: they are in the program, and nobody needs them twice.
+built=$out.build
+rm -rf "$built"
+mkdir "$built"
+trap 'rm -rf "$built"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+node_modules/.bin/bun build --compile --minify --format=esm --splitting --bytecode --sourcemap \
   --no-compile-autoload-dotenv --no-compile-autoload-bunfig "$@" \
-  cli/main.ts raft/storage/wal_worker.ts src/api/thread/api_worker.ts --outfile "$out" >"$out.log" 2>&1 || {
-  cat "$out.log" >&2
+  cli/main.ts raft/storage/wal_worker.ts src/api/thread/api_worker.ts --outfile "$built/$(basename "$out")" >"$built/log" 2>&1 || {
+  cat "$built/log" >&2
   exit 1
 }
-rm -f "$out.log"
+mv -f "$built/$(basename "$out")" "$out"

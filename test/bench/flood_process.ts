@@ -25,6 +25,8 @@ interface Flood {
   readonly first: () => string | Uint8Array;
   /** Sent again and again as long as it is up, every so many ms. */
   readonly then?: { readonly text: () => string; readonly everyMs: number };
+  /** Sent for each piece of an answer that comes. */
+  readonly answered?: () => string;
   /** A connection is closed and opened anew after so many ms, or when something came; else it is kept. */
   readonly renewMs?: number;
   /** Reads nothing. */
@@ -57,6 +59,12 @@ const FLOODS: { readonly [kind: string]: Flood } = {
     connections: 60,
     first: () => get("/cluster").repeat(100),
     then: again(get("/cluster").repeat(100), 20),
+    https: "too",
+  },
+  "/primary flat out, 32 connections": {
+    connections: 32,
+    first: () => get("/primary"),
+    answered: () => get("/primary"),
     https: "too",
   },
   "4,000 single connections": {
@@ -219,7 +227,10 @@ async function connect(flood: Flood): Promise<void> {
         : {}),
       socket: {
         open: (socket) => begin(socket as Socket),
-        data: (_, chunk) => void (count.received += chunk.length),
+        data: (socket, chunk) => {
+          count.received += chunk.length;
+          if (flood.answered) send(socket as Socket, flood.answered());
+        },
         close: next,
         error: next,
         connectError: next,

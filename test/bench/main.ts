@@ -42,6 +42,7 @@ const GROUPS = [
   "scrape",
   "rest",
   "list",
+  "rest-tls",
 ];
 
 /** Only when they are asked for: they take minutes and more. */
@@ -133,6 +134,28 @@ const SWITCHOVER: OutageScenario = {
   },
 };
 
+/** REST and `ctl list` where every client must show a certificate. */
+async function measureOverTls(given: JsonObject, reps: number): Promise<Measurement[]> {
+  const certificates = new RaftCertificates();
+  const client = certificates.client();
+  try {
+    const found: Measurement[] = [];
+    await withCluster({ ...given, ttl: 5 }, async (cluster) => {
+      found.push(...await measureRest(cluster, Math.min(reps, 3), client));
+      found.push(await measureList(cluster, 2 * reps, ", TLS with client certificates"));
+    }, {
+      override: (name) => ({
+        restapi: { ...certificates.section(name), verify_client: "required" },
+        ctl: certificates.clientSection(),
+      }),
+      clientCertificate: client,
+    });
+    return found;
+  } finally {
+    certificates.remove();
+  }
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -186,6 +209,7 @@ async function main(): Promise<void> {
       }
     }, values.profile ? { wrap: countingWakes } : {});
   }
+  if (wanted("rest-tls")) found.push(...await measureOverTls(given, reps));
   if (wanted("postgres-killed")) {
     await withCluster({ ...given, ttl: 5, primary_start_timeout: 0 }, async (cluster) => {
       found.push(await measureOutage(cluster, cluster.startClient(), POSTGRES_KILLED, reps, say));

@@ -36,6 +36,15 @@ export class RaftCertificates {
     return this.#authority.issue({ commonName: "bench", usages: ["clientAuth"] });
   }
 
+  /** `ctl` of a member's file: believes the authority, and shows what `client` shows. */
+  clientSection() {
+    const files = this.client();
+    const paths = { ca: "client-ca.pem", cert: "client-cert.pem", key: "client-key.pem" };
+    const path = (part: keyof typeof paths) => join(this.#directory, paths[part]);
+    for (const part of ["ca", "cert", "key"] as const) writeFileSync(path(part), files[part]);
+    return { certfile: path("cert"), keyfile: path("key"), cacert: path("ca") };
+  }
+
   /** `raft.tls` of this member. */
   section(name: string) {
     this.files(name);
