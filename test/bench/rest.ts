@@ -1,6 +1,6 @@
 /**
- * Requests a second and their 99th percentile on the health check, what one costs on either side, and the time
- * of one `agent ctl list`; plain, or over TLS with client certificates.
+ * Requests a second and their 99th percentile on the health check, what one costs on either side, and the
+ * time of one `agent ctl list`; plain, or over TLS with client certificates.
  */
 import { join } from "node:path";
 import type { Cluster } from "../../src/demo/cluster.ts";

@@ -1,7 +1,7 @@
 /**
  * A load generator in a process of its own: a number of connections, one request after the other on each.
- * What it is to do comes as JSON on standard input (RestLoad: keys must not be in the arguments of a process);
- * prints RestLoadResult. Connections are up before anything is counted.
+ * What it is to do comes as JSON on standard input (RestLoad: keys must not be in the arguments of a
+ * process); prints RestLoadResult. Connections are up before anything is counted.
  */
 import type { Socket } from "bun";
 
