@@ -10,7 +10,7 @@ import type { RunResult } from "../src/demo/run.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { START_MS, TEST_MS } from "./e2e/harness.ts";
 import { hasNamespaces } from "./e2e/network.ts";
-import { haproxy, RecipeFixture } from "./e2e/recipe_cluster.ts";
+import { haproxy, keepalived, pgbouncer, RecipeFixture } from "./e2e/recipe_cluster.ts";
 import { standbyBy } from "./e2e/ways.ts";
 
 const possible = hasNamespaces();
@@ -49,8 +49,17 @@ async function sessionThatWaits(primary: Host): Promise<{ readonly end: Promise<
   return { end };
 }
 
-for (const [name, program] of [["libpq", ""], ["HAProxy", haproxy]] as const) {
-  story(`${name} leads writers to the primary and readers to a standby`, program !== null, async () => {
+const pooled = haproxy === null ? null : pgbouncer;
+for (
+  const [name, program] of [
+    ["libpq", ""],
+    ["HAProxy", haproxy],
+    ["PgBouncer before HAProxy", pooled],
+    ["PgBouncer on each member", pooled],
+    ["virtual IP", keepalived],
+  ] as const
+) {
+  story(`${name}: writers come to the primary, and readers to a standby`, program !== null, async () => {
     const primary = await fixture.allWell();
     await fixture.way(name).follows(primary, nowMs());
     await readersFollow(name);
@@ -90,3 +99,51 @@ story("after the death of the primary's host every way leads to the new primary"
   fixture.mend(old);
   await fixture.allWell();
 });
+
+story(
+  "clients of a PgBouncer that is paused meanwhile see nothing of a switchover",
+  pooled !== null,
+  async () => {
+    const old = await fixture.allWell();
+    const way = fixture.way("PgBouncer before HAProxy");
+    await fixture.tellPgbouncer("PAUSE");
+    const begin = nowMs();
+    let successor: Host;
+    try {
+      await fixture.cluster.ctl("switchover", "--leader", old.name, "--force");
+      successor = await fixture.successorOf(old, begin);
+      await fixture.way("HAProxy").follows(successor, begin);
+    } finally {
+      await fixture.tellPgbouncer("RESUME");
+    }
+    await way.follows(successor, begin);
+    expect(way.failures.filter(({ sentMs }) => sentMs >= begin)).toEqual([]);
+  },
+);
+
+story("the virtual IP leaves a primary that is cut off and lives", keepalived !== null, async () => {
+  const old = await fixture.allWell();
+  const begin = nowMs();
+  fixture.cut(old);
+  const successor = await fixture.successorOf(old, begin);
+  await fixture.way("virtual IP").follows(successor, begin);
+  await waitFor("the address to be taken away", START_MS, () => !fixture.hasVirtualAddress(old));
+  expect(fixture.lateAcks(old, begin)).toEqual([]);
+});
+
+story(
+  "a virtual IP that was left behind confirms nothing, and goes with keepalived's next start",
+  keepalived !== null,
+  async () => {
+    const old = await fixture.allWell();
+    await fixture.killKeepalived(old);
+    const begin = nowMs();
+    await fixture.cluster.ctl("switchover", "--leader", old.name, "--force");
+    const successor = await fixture.successorOf(old, begin);
+    await fixture.way("virtual IP").follows(successor, begin);
+    expect(fixture.hasVirtualAddress(old)).toBe(true);
+    expect(fixture.lateAcks(old, begin)).toEqual([]);
+    await fixture.allWell();
+    await waitFor("the address to be taken away", START_MS, () => !fixture.hasVirtualAddress(old));
+  },
+);

@@ -64,7 +64,8 @@ debian_packages() {
     }
     rm -f "$conf"
   fi
-  # Some tests need chromium, haproxy, iproute2, pgbackrest or prometheus; without them they are skipped and counted as skipped.
+  # Some tests need chromium, curl, haproxy, iproute2, keepalived, pgbackrest, pgbouncer or prometheus; without them they are
+  # skipped and counted as skipped.
   local missing=()
   case $what in
     test | chaos) command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2) ;;
@@ -73,7 +74,11 @@ debian_packages() {
     compgen -G '/usr/lib/*-linux-gnu/faketime/libfaketime.so.1' >/dev/null || missing+=(libfaketime)
   fi
   if [ "$what" = test ]; then
-    command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
+    local program
+    for program in haproxy keepalived pgbouncer; do
+      command -v "$program" >/dev/null || [ -x "/usr/sbin/$program" ] || missing+=("$program")
+    done
+    command -v curl >/dev/null || missing+=(curl)
     command -v pgbackrest >/dev/null || missing+=(pgbackrest)
     command -v prometheus >/dev/null || missing+=(prometheus)
     command -v chromium >/dev/null || missing+=(chromium)
@@ -83,7 +88,7 @@ debian_packages() {
       say "installing ${missing[*]} (not started)"
       apt_install "${missing[@]}" || say "could not install ${missing[*]}: what needs it is left out"
       local service
-      for service in haproxy prometheus; do
+      for service in haproxy keepalived pgbouncer prometheus; do
         if [ -d /run/systemd/system ] && [[ " ${missing[*]} " = *" $service "* ]]; then
           systemctl disable -q "$service" 2>/dev/null || true
         fi

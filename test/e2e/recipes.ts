@@ -11,6 +11,11 @@ const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin
 /** What an example has, and no test cluster. */
 const OF_EXAMPLES = /^[^#]*(?:10\.0\.0\.|\/etc\/|\/var\/|CHANGE-ME).*$/m;
 
+/** What a file has as an example, and what is put in its place. */
+export interface Values {
+  readonly [example: string]: string | number;
+}
+
 /** Path of a program of Debian's; null where it is not installed. */
 export function programOf(name: string): string | null {
   return DIRECTORIES.map((directory) => join(directory, name)).find((path) => existsSync(path)) ?? null;
@@ -20,7 +25,7 @@ export function programOf(name: string): string | null {
  * The text of a file with each of `values` in the place of its name. Throws where the file does not have one
  * of them, and where an address or a path of the example is left over.
  */
-export function recipe(file: string, values: { readonly [example: string]: string | number }): string {
+export function recipe(file: string, values: Values): string {
   const text = readFileSync(join(RECIPES, file), "utf8");
   const missing = new Set(Object.keys(values));
   const names = [...missing].sort((a, b) => b.length - a.length).map(RegExp.escape);

@@ -88,12 +88,15 @@ export class Way {
   }
 }
 
-/** Through one address, with a connection for some writes each: sessions are broken, and begun anew. */
-export function byAddress(host: string, port: number): Ask {
+/**
+ * Through one address, with a connection for some writes each: sessions are broken, and begun anew.
+ * `patienceMs`: the limit that a client has for an answer.
+ */
+export function byAddress(host: string, port: number, patienceMs = CLIENT_MS): Ask {
   let client: pg.Client | null = null;
   let used = 0;
   return async (sql) => {
-    const own = client ?? await connected(host, port);
+    const own = client ?? await connected(host, port, patienceMs);
     client = null;
     try {
       const { rows } = await own.query<{ directory: string; standby: boolean }>(sql);
@@ -105,15 +108,15 @@ export function byAddress(host: string, port: number): Ask {
   };
 }
 
-async function connected(host: string, port: number): Promise<pg.Client> {
+async function connected(host: string, port: number, patienceMs: number): Promise<pg.Client> {
   const client = new pg.Client({
     host,
     port,
     user: APP,
     password: PASSWORD,
     database: APP,
-    connectionTimeoutMillis: CLIENT_MS,
-    query_timeout: CLIENT_MS,
+    connectionTimeoutMillis: patienceMs,
+    query_timeout: patienceMs,
   });
   client.on("error", () => undefined);
   await client.connect();
