@@ -852,6 +852,16 @@ const CHANGES = Object.entries(DOCUMENT.paths).flatMap(([path, methods]) =>
   }))
 );
 
+test("a change that is meant for another member is 412, wherever, and changes nothing", async () => {
+  for (const { method, path } of CHANGES) {
+    const port = new StubPort();
+    port.changeDynamic({ failsafeMode: true });
+    const headers = { "Agent-Member": "node2" };
+    const { code } = await send(port, { method, path, body: { leader: "node1" }, headers });
+    expect([path, code, port.calls]).toEqual([path, 412, []]);
+  }
+});
+
 test("a body that is missing is 411, and one that is no object 400, wherever one is taken", async () => {
   for (const { method, path, answers } of CHANGES) {
     const port = new StubPort();

@@ -5,7 +5,9 @@
 import type { ConfigIssue } from "../model/config.ts";
 import type { Json } from "../model/json.ts";
 import { isJsonObject } from "../model/merge.ts";
+import { oneLine } from "../lib/plain_text.ts";
 import { textOf } from "../model/text_of.ts";
+import { keyHoldsSecret, textHoldsSecret } from "./secret_text.ts";
 
 export type Path = readonly (string | number)[];
 
@@ -43,6 +45,7 @@ export function dottedPath(path: Path): string {
  * line.
  */
 const MAX_SHOWN = 100;
+const MAX_MESSAGE = 600;
 
 /** Collects issues and finds out where they are. */
 export class Issues {
@@ -92,10 +95,12 @@ export class Issues {
 
   #push(issue: LocatedIssue): void {
     const count = ++this.#counts[issue.severity];
-    if (count <= MAX_SHOWN) this.#found.push(issue);
+    // It may quote what a file says, which may neither steer a terminal nor fill a log.
+    const message = oneLine(issue.message, MAX_MESSAGE);
+    if (count <= MAX_SHOWN) this.#found.push({ ...issue, message });
     else if (count === MAX_SHOWN + 1) {
-      const message = `more than ${MAX_SHOWN} problems of this kind: the rest is not shown`;
-      this.#found.push({ ...issue, path: "", message });
+      const rest = `more than ${MAX_SHOWN} problems of this kind: the rest is not shown`;
+      this.#found.push({ ...issue, path: "", message: rest });
     }
   }
 }
@@ -138,11 +143,13 @@ export function describeValue(path: Path, value: unknown): string {
   if (typeof value === "object") return "a map";
   const kind = typeof value === "string" ? "text" : typeof value;
   if (isSecret(path, value)) return `${kind} (not shown)`;
-  return typeof value === "string" ? `text ${JSON.stringify(shorten(value, 60))}` : `${kind} ${value}`;
+  return typeof value === "string"
+    ? `text "${oneLine(shorten(value, 60).replace(/[\\"]/g, "\\$&"), 64)}"`
+    : `${kind} ${value}`;
 }
 
 export function isSecret(path: Path, value: unknown): boolean {
-  return isSecretPlace(path) || SECRET_TEXT.test(textOf(value));
+  return isSecretPlace(path) || textHoldsSecret(textOf(value));
 }
 
 /**
@@ -184,12 +191,9 @@ const PLAIN_KEYS: ReadonlySet<string> = new Set([
   "options",
   "server_tokens",
 ]);
-/** `user:secret@host`, `password=...`, and lines that lost the space behind a colon. */
-const SECRET_TEXT = /(pass|pwd|secret|token)\w*["']?\s*[=:]|\S+:\S*@/i;
-
 /** A key is shown unless a missing space made a secret part of it. */
 function showKey(key: string): string {
-  if (/(pass|pwd|secret|token)\w*\s*[:=\s]/i.test(key)) return "(not shown)";
+  if (keyHoldsSecret(key)) return "(not shown)";
   return shorten(key.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "?"), 64);
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { cpuMs } from "../../raft/testing.ts";
 import { dottedPath, formatIssue, pathKey } from "./issues.ts";
+import { MINIMAL, parse } from "./testing.ts";
 import { parseYaml } from "./yaml.ts";
 
 const read = (text: string) => parseYaml("a.yml", text);
@@ -147,4 +148,13 @@ test("a NUL is refused wherever it stands", () => {
 
 test("a key is named without what would steer a terminal", () => {
   expect(dottedPath(["a\u009b31m\u202eb", "c\u001b[2J"])).toBe("a?31m?b.c?[2J");
+});
+
+test("a message quotes a value without what would steer a terminal", () => {
+  const { issues } = parse(`${MINIMAL}ttl: "\\u202e\\e[2J"\nbootstrap: {method: "\\e[2J"}\n`);
+  const errors = issues.filter(({ severity }) => severity === "error");
+  expect(errors.map(formatIssue).sort()).toEqual([
+    'a.yml:15:1: error: ttl: expected seconds (30, or 30s, 5min), got text "\\u202e\\u001b[2J"',
+    "a.yml:16:13: error: bootstrap.method: bootstrap.\\u001b[2J.command is required when bootstrap.method is \\u001b[2J",
+  ]);
 });

@@ -69,6 +69,7 @@ const COMMON: { readonly [name: string]: Json } = {
   Forbidden: textObject(
     "The source address is not in the allowlist, a client certificate is required, or a page elsewhere asks.",
   ),
+  OtherMember: textObject("Agent-Member names another member than the one that has this address."),
   Timeout: textObject("The body did not come in time."),
   LengthRequired: textObject("Content-Length is missing."),
   TooLarge: textObject("The body is too large, too deep, or has too many values."),
@@ -98,7 +99,9 @@ function operationObject(operation: Operation): Json {
 function commonFor({ method, body }: Operation): Json {
   const refer = (name: string) => ({ $ref: `#/components/responses/${name}` });
   return {
-    ...(method === "get" ? {} : { 401: refer("Unauthorized"), 403: refer("Forbidden") }),
+    ...(method === "get"
+      ? {}
+      : { 401: refer("Unauthorized"), 403: refer("Forbidden"), 412: refer("OtherMember") }),
     ...(body === undefined
       ? {}
       : { 400: refer("BadRequest"), 408: refer("Timeout"), 413: refer("TooLarge") }),
@@ -106,7 +109,7 @@ function commonFor({ method, body }: Operation): Json {
   };
 }
 
-function parametersOf({ path, query = {}, tagged, conditional }: Operation): Json[] {
+function parametersOf({ method, path, query = {}, tagged, conditional }: Operation): Json[] {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: "path",
@@ -127,6 +130,12 @@ function parametersOf({ path, query = {}, tagged, conditional }: Operation): Jso
         schema: { type: "object", additionalProperties: { type: "string" } },
       }]
       : []),
+    ...(method === "get" ? [] : [{
+      name: "Agent-Member",
+      in: "header",
+      description: "the percent-encoded name of the only member that is meant",
+      schema: { type: "string" },
+    }]),
     ...(conditional
       ? [{
         name: "If-Match",

@@ -228,7 +228,7 @@ const configuration: readonly Operation[] = [
 const moving: Answers = {
   200: ["It is over; the text names the new leader.", "text"],
   400: ["A rule of the form.", "text"],
-  412: ["The cluster does not allow it.", "text"],
+  412: ["The cluster does not allow it, or Agent-Member names another member.", "text"],
   503: ["It failed (why: header X-Reason), or its outcome is not known.", "text"],
 };
 
