@@ -19,6 +19,8 @@ export async function runCommandLine(argv: readonly string[], signals?: HeldSign
     // After the help is printed, the parser no longer knows the command.
     if (cli.options.help) return leave(0);
     if (cli.matchedCommand === undefined) return unknownCommand(cli, argv[0]!);
+    const misread = misreadOption(cli, argv);
+    if (misread !== null) return leave(2, "", `Error: ${misread}\nTry 'agent ${argv[0]} --help' for help.\n`);
     await cli.runMatchedCommand();
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "CACError") throw error;
@@ -47,6 +49,34 @@ const FLAGS = ["--ignore-listen-port", "--force-new-cluster", "--dry-run"];
 function flagsLast(argv: readonly string[]): string[] {
   const isFlag = (word: string) => FLAGS.includes(word);
   return [...argv.filter((word) => !isFlag(word)), ...argv.filter(isFlag)];
+}
+
+/** May be given more than once. */
+const REPEATED = ["also"];
+
+/**
+ * What the parser makes of a word that nobody meant: a flag with a value (`--dry-run=true` is a text, not
+ * true), a value given twice, a name with a point, a number that is not what was written (`007`). Null: none.
+ */
+function misreadOption({ options, matchedCommand }: CAC, argv: readonly string[]): string | null {
+  for (const { name, rawName, isBoolean } of matchedCommand!.options) {
+    const given: unknown = options[name];
+    if (given === undefined) continue;
+    if (isBoolean && typeof given === "boolean") continue;
+    if (isBoolean) return `option \`${rawName}\` is given once, and takes no value`;
+    if (Array.isArray(given) && !REPEATED.includes(name)) {
+      return `option \`${rawName}\` is given more than once`;
+    }
+    for (const value of Array.isArray(given) ? given : [given]) {
+      // The parser itself refuses one without a value.
+      if (value === true || typeof value === "string") continue;
+      const isWritten = (word: string) => word === String(value) || word.endsWith(`=${value}`);
+      if (typeof value !== "number" || !argv.some(isWritten)) {
+        return `option \`${rawName}\` is not understood: its value is expected as the next word`;
+      }
+    }
+  }
+  return null;
 }
 
 /** For `agent COMMAND --help`: what it does, what it needs, how it ends. */

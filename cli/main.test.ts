@@ -56,6 +56,37 @@ test("each command explains itself", async () => {
   }
 });
 
+test("an option that would be read otherwise than it was meant is refused, and nothing is done", async () => {
+  const dryRun = "Error: option `--dry-run` is given once, and takes no value\n";
+  const notUnderstood = "is not understood: its value is expected as the next word\n";
+  const said: readonly (readonly [string, readonly string[]])[] = [
+    [dryRun, ["install-service", "--dry-run=true", "/nonexistent.yml"]],
+    [dryRun, ["install-service", "--dry-run", "--dry-run", "/nonexistent.yml"]],
+    ["Error: option `--user <name>` is given more than once\n", [
+      "run",
+      "--user",
+      "a",
+      "--user",
+      "b",
+      "/no.yml",
+    ]],
+    [`Error: option \`--user <name>\` ${notUnderstood}`, ["run", "--user", "007", "/no.yml"]],
+    [`Error: option \`--user <name>\` ${notUnderstood}`, ["run", "--no-user", "/no.yml"]],
+    [`Error: option \`--confirm <scope>\` ${notUnderstood}`, ["recover", "--confirm.x", "y", "/no.yml"]],
+    [`Error: option \`--confirm <scope>\` ${notUnderstood}`, ["recover", "--confirm", "1e3", "/no.yml"]],
+  ];
+  await Promise.all(said.map(async ([text, words]) => {
+    const hint = `Try 'agent ${words[0]} --help' for help.\n`;
+    expect(await agent(...words)).toEqual({ code: 2, out: "", err: text + hint });
+  }));
+});
+
+test("numbers as values, and directories given twice, are taken as they are written", async () => {
+  const numeric = await agent("recover", "--also", "/no/a", "--also", "/no/b", "--confirm", "7", "/no.yml");
+  expect(numeric.err).not.toContain("option `");
+  expect((await agent("recover", "--confirm=7", "/no.yml")).err).not.toContain("option `");
+});
+
 test("an unknown command or option is refused with exit code 2 and a hint", async () => {
   expect(await agent("rnu")).toEqual({
     code: 2,
