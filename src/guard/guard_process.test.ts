@@ -113,7 +113,7 @@ test("without an agent, the death of the guard ends PostgreSQL as well", () =>
 test("while the guard is stopped, the agent freezes PostgreSQL at the deadline, and wakes the guard", () =>
   withSite(async (site) => {
     const client = site.client();
-    const pid = await startPrimary(site, client, 700);
+    const pid = await startPrimary(site, client, 2_500);
     process.kill(client.view().pid ?? 0, "SIGSTOP");
     await until("it is frozen", () => readProcess(pid)?.state === "T");
     expect(client.view().postmaster?.phase).toBe("frozen");
