@@ -62,8 +62,10 @@ function misreadOption({ options, matchedCommand }: CAC, argv: readonly string[]
   for (const { name, rawName, isBoolean } of matchedCommand!.options) {
     const given: unknown = options[name];
     if (given === undefined) continue;
-    if (isBoolean && typeof given === "boolean") continue;
-    if (isBoolean) return `option \`${rawName}\` is given once, and takes no value`;
+    if (isBoolean) {
+      if (typeof given === "boolean") continue;
+      return `option \`${rawName}\` is given once, and takes no value`;
+    }
     if (Array.isArray(given) && !REPEATED.includes(name)) {
       return `option \`${rawName}\` is given more than once`;
     }

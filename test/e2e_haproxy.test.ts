@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import type { Cluster } from "../src/demo/cluster.ts";
@@ -21,11 +21,10 @@ import {
 } from "./e2e/prometheus.ts";
 import { chromium } from "./e2e/browser.ts";
 import { Fixture, START_MS, startHealthy, TEST_MS } from "./e2e/harness.ts";
+import { programOf } from "./e2e/recipes.ts";
 import { operate, watchFailures } from "./e2e/ui_stories.ts";
 
-const program = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"].find((path) =>
-  existsSync(path)
-);
+const program = programOf("haproxy");
 const fixture = new Fixture();
 let proxy: ChildProcess | null = null;
 let watcher: Prometheus | null = null;
@@ -33,17 +32,17 @@ let primaryPort = 0;
 let replicaPort = 0;
 
 beforeAll(async () => {
-  if (program !== undefined || prometheus !== null || chromium !== null) {
+  if (program !== null || prometheus !== null || chromium !== null) {
     await fixture.open({ dcs: { ttl: 2 } }, (cluster) => startWithProxy(program, cluster));
   }
 }, 2 * START_MS);
 
-async function startWithProxy(program: string | undefined, cluster: Cluster): Promise<void> {
+async function startWithProxy(program: string | null, cluster: Cluster): Promise<void> {
   proxy?.kill("SIGKILL");
   watcher?.stop();
   await startHealthy(cluster);
   if (prometheus !== null) watcher = await Prometheus.start(cluster);
-  if (program === undefined) return;
+  if (program === null) return;
   [primaryPort, replicaPort] = await freePorts(2) as [number, number];
   const file = join(cluster.directory, "haproxy.cfg");
   const servers = cluster.hosts.map(({ addresses }) =>
@@ -84,7 +83,7 @@ afterAll(async () => {
 }, START_MS);
 
 function story(name: string, tell: () => Promise<void>): void {
-  test.skipIf(program === undefined)(name, () => fixture.tell(tell), TEST_MS);
+  test.skipIf(program === null)(name, () => fixture.tell(tell), TEST_MS);
 }
 
 /** Address of the server that answers behind the proxy. */

@@ -3,13 +3,14 @@
  * at the same time, through a switchover and the death of a host. In network namespaces, so only as root;
  * skipped and counted otherwise.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect } from "bun:test";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import type { RunResult } from "../src/demo/run.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
-import { START_MS, TEST_MS } from "./e2e/harness.ts";
+import { START_MS } from "./e2e/harness.ts";
 import { hasNamespaces } from "./e2e/network.ts";
+import { cutStory } from "./e2e/network_cluster.ts";
 import { haproxy, keepalived, pgbouncer, RecipeFixture } from "./e2e/recipe_cluster.ts";
 import { standbyBy } from "./e2e/ways.ts";
 
@@ -22,14 +23,7 @@ beforeAll(async () => {
 afterAll(() => fixture.close(), START_MS);
 
 function story(name: string, has: boolean, tell: () => Promise<void>): void {
-  test.skipIf(!possible || !has)(name, () =>
-    fixture.tell(async () => {
-      try {
-        await tell();
-      } finally {
-        fixture.mendAll();
-      }
-    }), TEST_MS);
+  cutStory(fixture, name, possible && has, tell);
 }
 
 /** Readers come to a standby; once is enough, where none is sent elsewhere on purpose. */

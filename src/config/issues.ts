@@ -5,7 +5,7 @@
 import type { ConfigIssue } from "../model/config.ts";
 import type { Json } from "../model/json.ts";
 import { isJsonObject } from "../model/merge.ts";
-import { oneLine } from "../lib/plain_text.ts";
+import { oneLine, quotedOutside } from "../lib/plain_text.ts";
 import { textOf } from "../model/text_of.ts";
 import { keyHoldsSecret, textHoldsSecret } from "./secret_text.ts";
 
@@ -143,9 +143,7 @@ export function describeValue(path: Path, value: unknown): string {
   if (typeof value === "object") return "a map";
   const kind = typeof value === "string" ? "text" : typeof value;
   if (isSecret(path, value)) return `${kind} (not shown)`;
-  return typeof value === "string"
-    ? `text "${oneLine(shorten(value, 60).replace(/[\\"]/g, "\\$&"), 64)}"`
-    : `${kind} ${value}`;
+  return `${kind} ${typeof value === "string" ? quotedOutside(value, 60) : value}`;
 }
 
 export function isSecret(path: Path, value: unknown): boolean {

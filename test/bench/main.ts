@@ -138,6 +138,7 @@ const SWITCHOVER: OutageScenario = {
 async function measureOverTls(given: JsonObject, reps: number): Promise<Measurement[]> {
   const certificates = new RaftCertificates();
   const client = certificates.client();
+  const ctl = certificates.clientSection();
   try {
     const found: Measurement[] = [];
     await withCluster({ ...given, ttl: 5 }, async (cluster) => {
@@ -146,7 +147,7 @@ async function measureOverTls(given: JsonObject, reps: number): Promise<Measurem
     }, {
       override: (name) => ({
         restapi: { ...certificates.section(name), verify_client: "required" },
-        ctl: certificates.clientSection(),
+        ctl,
       }),
       clientCertificate: client,
     });

@@ -72,6 +72,23 @@ export class NetworkFixture extends Fixture {
   }
 }
 
+/** A story in which hosts are cut off: mended after it; skipped and counted where it is not possible. */
+export function cutStory(
+  fixture: NetworkFixture,
+  name: string,
+  possible: boolean,
+  tell: () => Promise<void>,
+): void {
+  test.skipIf(!possible)(name, () =>
+    fixture.tell(async () => {
+      try {
+        await tell();
+      } finally {
+        fixture.mendAll();
+      }
+    }), TEST_MS);
+}
+
 /** As withCluster; whatever a story cut is mended after it. Only as root; skipped and counted otherwise. */
 export function withNetworkCluster(
   options: Partial<ClusterOptions>,
@@ -82,14 +99,6 @@ export function withNetworkCluster(
     if (possible) await fixture.openWithNetwork(options);
   }, 2 * START_MS);
   afterAll(() => fixture.close(), START_MS);
-  const story = (name: string, tell: () => Promise<void>) =>
-    test.skipIf(!possible)(name, () =>
-      fixture.tell(async () => {
-        try {
-          await tell();
-        } finally {
-          fixture.mendAll();
-        }
-      }), TEST_MS);
+  const story = (name: string, tell: () => Promise<void>) => cutStory(fixture, name, possible, tell);
   return { fixture, story };
 }
