@@ -148,6 +148,7 @@ test("Patroni's options may stand behind others, and what the program starts its
     ["patronictl", "-c n.yml list", "ctl -c n.yml list"],
     ["patronictl", "guard 3", "guard 3"],
     ["/opt/patroni", "__probe {}", "__probe {}"],
+    ["/opt/patroni", "__sync_probe raft", "__sync_probe raft"],
   ];
   for (const [program, words, agent] of rows) {
     expect([program, words, wordsOf(program, words.split(" ")).join(" ")]).toEqual([program, words, agent]);

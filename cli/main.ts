@@ -16,6 +16,10 @@ function main(argv: readonly string[]): Promise<void> {
       return import("./guard.ts").then(({ postgresShimCommand }) => postgresShimCommand(argv.slice(1)));
     case "__probe":
       return import("../src/agent/health/probe_process.ts").then(({ runProbe }) => runProbe(argv[1]!));
+    case "__sync_probe":
+      return import("../src/agent/health/sync_probe_process.ts").then(({ runSyncProbe }) =>
+        runSyncProbe(argv[1]!)
+      );
     case "__complete":
       return import("./ctl_process.ts").then(({ runComplete }) => runComplete(argv.slice(1)));
     case "ctl":

@@ -6,11 +6,13 @@ import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
 import { nowMs } from "../../src/demo/now.ts";
 import { sleep } from "../../src/demo/wait_for.ts";
+import { BadCable } from "../chaos/cable.ts";
+import type { Network } from "../e2e/network.ts";
 import { octavesText } from "./histogram.ts";
 import { latencyMeasurement } from "./latency.ts";
 import { atMost, eachAtMost, type Measurement, measurement, NO_GOAL } from "./measurement.ts";
 import { Pgbench } from "./pgbench.ts";
-import { freezesIn } from "./reign.ts";
+import { standstillsIn } from "./reign.ts";
 import { scrape, type Series } from "./scrape.ts";
 import { Stress } from "./stress.ts";
 
@@ -26,33 +28,50 @@ const KINDS = [
   { what: "renewal", text: "renewal, round trip", histogram: "agent_renewal_seconds_bucket" },
 ] as const;
 
-/** `freezesAllowed`: they end by themselves, and are the price of a ttl that is too short for such a host. */
-export async function measureLoad(
-  cluster: Cluster,
-  title: string,
-  minutes: number,
-  freezesAllowed: boolean,
-  say: (text: string) => void,
-): Promise<Measurement[]> {
+export interface LoadOptions {
+  readonly title: string;
+  readonly minutes: number;
+  /** They end by themselves, and are the price of a ttl that is too short for such a host. */
+  readonly freezesAllowed: boolean;
+  /** The nodes' own; null: they share this host's. */
+  readonly network: Network | null;
+  /** Part of the packets from one node to another that is lost. Needs a network. */
+  readonly lossPart: number;
+  readonly say: (text: string) => void;
+}
+
+export async function measureLoad(cluster: Cluster, options: LoadOptions): Promise<Measurement[]> {
+  const { title, minutes, freezesAllowed, network, say } = options;
   let primary = await cluster.waitHealthy();
   await Pgbench.prepare(cluster, primary);
   // Copying that took them a while; the load is to meet a healthy cluster.
   primary = await cluster.waitHealthy(HEALTHY_MS);
   const before = await readings(cluster);
-  const freezesBefore = freezes(cluster);
+  const frozenBefore = cluster.hosts.map((host) => standstillsIn(host.log()).length);
+  const frozenMs = () => standstills(cluster, frozenBefore);
   const runs: Float64Array[] = [];
   const failures: string[] = [];
   const polls: Series[][] = [];
   let epoch = epochOf(before);
   let failovers = 0;
   let clientErrors = 0;
-  let pgbench = Pgbench.start(cluster, primary, { clients: CLIENTS, rate: 0 });
+  let said = "";
+  // Beside the primary: over a bad cable it would be slow, and no load.
+  const startPgbench = (host: Host) =>
+    Pgbench.start(cluster, host, {
+      clients: CLIENTS,
+      rate: 0,
+      inside: network?.inside(cluster.hosts.indexOf(host) + 1) ?? [],
+    });
+  let pgbench = startPgbench(primary);
   const endPgbench = async () => {
     const result = await pgbench.stop();
     runs.push(result.latenciesMs);
     clientErrors += result.errors.length;
   };
   const stress = new Stress(cluster.directory);
+  const cables = network === null ? [] : badCables(cluster, network, options.lossPart);
+  const conditions = () => [stress.text(), ...cables.map(lossText)].join("; ");
   try {
     const endMs = nowMs() + minutes * 60_000;
     let readMs = nowMs() + READ_MS;
@@ -68,7 +87,7 @@ export async function measureLoad(
         epoch = newest;
         primary = await cluster.waitForPrimary(HEALTHY_MS);
         await endPgbench();
-        pgbench = Pgbench.start(cluster, primary, { clients: CLIENTS, rate: 0 });
+        pgbench = startPgbench(primary);
       }
       if (nowMs() > readMs) {
         readMs += READ_MS;
@@ -77,12 +96,14 @@ export async function measureLoad(
       if (nowMs() > saidMs + 60_000) {
         saidMs += 60_000;
         say(
-          `${title}: ${failovers} failovers, ${freezes(cluster) - freezesBefore} freezes; ${stress.text()}`,
+          `${title}: ${failovers} failovers, ${frozenMs().length} freezes; ${conditions()}`,
         );
       }
     }
     polls.push(await readings(cluster));
+    said = conditions();
   } finally {
+    for (const cable of cables) await cable.remove();
     stress.stop();
     await endPgbench();
   }
@@ -95,9 +116,10 @@ export async function measureLoad(
       eachAtMost(0, ""),
       [failovers],
       failures,
-      stress.text(),
+      said,
     ),
-    measurement(`${title}: freezes`, "", freezeGoal, [freezes(cluster) - freezesBefore]),
+    measurement(`${title}: freezes`, "", freezeGoal, [frozenMs().length]),
+    measurement(`${title}: how long each`, "ms", NO_GOAL, frozenMs()),
     measurement(`${title}: client errors`, "", eachAtMost(0, ""), [clientErrors]),
     ...KINDS.flatMap((kind) => late(title, kind, polls, before, last)),
     latencyMeasurement(`${title}: transactions of ${CLIENTS} clients`, runs),
@@ -120,8 +142,20 @@ function epochOf(series: readonly Series[]): number {
   return Math.max(0, ...series.filter(({ name }) => name === "agent_lease_epoch").map(({ value }) => value));
 }
 
-function freezes(cluster: Cluster): number {
-  return cluster.hosts.reduce((sum, host) => sum + freezesIn(host.log()).frozeMs.length, 0);
+/** How long each freeze lasted; the first `before` of each host do not count. */
+function standstills(cluster: Cluster, before: readonly number[]): number[] {
+  return cluster.hosts.flatMap((host, i) => standstillsIn(host.log()).slice(before[i]));
+}
+
+/** Between two nodes lie two cables, and a packet must survive both. */
+function badCables(cluster: Cluster, network: Network, lossPart: number): BadCable[] {
+  const settings = { delayMs: 0, jitterMs: 0, lossPart: 1 - Math.sqrt(1 - lossPart) };
+  // A cable waits for no processor: the load is to slow the nodes, not what stands for the network.
+  return cluster.hosts.map((_, i) => new BadCable(network, i + 1, settings, ["chrt", "--rr", "10"]));
+}
+
+function lossText({ report: { passed, lost } }: BadCable, index: number): string {
+  return `cable ${index + 1} lost ${lost} of ${passed + lost} packets`;
 }
 
 function late(

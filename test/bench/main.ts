@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Cluster, type ClusterOptions } from "../../src/demo/cluster.ts";
+import { Cluster } from "../../src/demo/cluster.ts";
 import { nowMs } from "../../src/demo/now.ts";
 import type { JsonObject } from "../../src/model/json.ts";
 import type { Host } from "../../src/demo/host.ts";
@@ -17,6 +17,7 @@ import { measureFencing, TTL_MS } from "./fencing.ts";
 import { measureFloods } from "./flood.ts";
 import { FREEZE_DCS, measureFreezes } from "./freeze.ts";
 import { HUNG_STANDBY, HUNG_STANDBY_DCS } from "./hung_standby.ts";
+import { GROWTH_DCS, measureGrowth } from "./growth.ts";
 import { measureIdentity } from "./identity.ts";
 import { measureIdle } from "./idle.ts";
 import { measureLoad } from "./load.ts";
@@ -29,6 +30,7 @@ import { measureStops } from "./stop.ts";
 import { measureScrapes } from "./scrape.ts";
 import { STOP_DCS } from "./stop_hang.ts";
 import { countingWakes } from "./wakes.ts";
+import { say, withCluster, withNetwork } from "./with_cluster.ts";
 
 const GROUPS = [
   "bootstrap",
@@ -57,6 +59,7 @@ const LONG_GROUPS = [
   "busy-switchover",
   "first-commits",
   "hung-standby",
+  "growth",
 ];
 
 const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
@@ -78,6 +81,9 @@ const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
   --only freeze --reps 500      freezes and thaws under pgbench
   --only load                   CPU, disk and memory of this machine at their limits
       --minutes 20 --ttl 5
+      --loss 0.05               so many of the packets between two nodes are lost; as root, with iproute2
+  --only growth                 what a node costs at rest in clusters of several sizes; as root, with iproute2
+      --nodes 3,5,9,15 --idle-seconds 30
   --only stop                   stops of the primary while a helper of PostgreSQL hangs
       --fault WAY/HELPER
   --only busy-switchover --reps 3
@@ -89,6 +95,11 @@ const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
   --only hung-standby --reps 10 writes while the synchronous standby streams and flushes nothing
   --only flood                  what strangers can do to the REST and raft ports, and a mad member
       --seconds 10 --fault TEXT`;
+
+/** By then the members have measured their host (src/agent/health/start_check.ts). */
+const SETTLE_MS = 35_000;
+/** Fifteen nodes that start at once on two cores take minutes. */
+const GROWTH_HEALTHY_MS = 300_000;
 
 function hostDeath(ttlS: number, goalS: number): OutageScenario {
   return {
@@ -168,6 +179,8 @@ async function main(): Promise<void> {
       dcs: { type: "string", default: "{}" },
       minutes: { type: "string", default: "20" },
       ttl: { type: "string" },
+      loss: { type: "string", default: "0" },
+      nodes: { type: "string", default: "3,5,9,15" },
       clusters: { type: "string", default: "1" },
       certificates: { type: "boolean", default: false },
       journal: { type: "string" },
@@ -196,7 +209,7 @@ async function main(): Promise<void> {
   if (wanted("host-death", "agent-restart", "switchover", "idle", "scrape", "rest", "list")) {
     await withCluster({ ...given, ttl: 5 }, async (cluster) => {
       if (wanted("idle")) {
-        found.push(...await measureIdle(cluster, 15_000, idleMs, values.profile ? say : null));
+        found.push(...await measureIdle(cluster, SETTLE_MS, idleMs, values.profile ? say : null));
       }
       if (wanted("scrape")) found.push(await measureScrapes(cluster));
       if (wanted("rest")) found.push(...await measureRest(cluster, Math.min(reps, 3)));
@@ -305,10 +318,22 @@ async function main(): Promise<void> {
     });
   }
   if (wanted("load")) {
-    const ttl = Number(values.ttl ?? "5");
-    await withCluster({ ...given, ttl }, async (cluster) => {
-      found.push(...await measureLoad(cluster, `load, ttl ${ttl}`, Number(values.minutes), ttl < 5, say));
-    });
+    const [ttl, lossPart] = [Number(values.ttl ?? "5"), Number(values.loss)];
+    const title = `load, ttl ${ttl}${lossPart > 0 ? `, ${100 * lossPart} % of packets lost` : ""}`;
+    const options = { title, minutes: Number(values.minutes), freezesAllowed: ttl < 5, say };
+    const measure = async (cluster: Cluster, network: Network | null) => {
+      found.push(...await measureLoad(cluster, { ...options, network, lossPart }));
+    };
+    if (lossPart > 0) await withNetwork("load with loss", 3, { ...given, ttl }, measure);
+    else await withCluster({ ...given, ttl }, (cluster) => measure(cluster, null));
+  }
+  if (wanted("growth")) {
+    for (const size of values.nodes.split(",").map(Number)) {
+      await withNetwork("growth", size, { ...GROWTH_DCS, ...given }, async (cluster) => {
+        found.push(...await measureGrowth(cluster, idleMs));
+        say(table(found));
+      }, GROWTH_HEALTHY_MS);
+    }
   }
 
   process.stdout.write(`${table(found)}\n`);
@@ -354,24 +379,6 @@ async function measureBootstrap(reps: number): Promise<Measurement> {
   );
 }
 
-async function withCluster(
-  dcs: JsonObject,
-  action: (cluster: Cluster) => Promise<void>,
-  options: Pick<ClusterOptions, "place" | "override" | "clientCertificate" | "wrap"> = {},
-): Promise<void> {
-  const cluster = await Cluster.create({ binary, user, dcs, ...options });
-  try {
-    cluster.start();
-    await cluster.waitHealthy();
-    await action(cluster);
-  } catch (error) {
-    say(cluster.logs());
-    throw error;
-  } finally {
-    await cluster.destroy();
-  }
-}
-
 function commit(): string {
   try {
     const git = (...args: string[]) =>
@@ -380,10 +387,6 @@ function commit(): string {
   } catch {
     return "unknown"; // not a checkout
   }
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }
 
 main().catch((error: unknown) => {

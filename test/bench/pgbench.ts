@@ -15,6 +15,8 @@ export interface PgbenchOptions {
   readonly clients: number;
   /** Transactions a second of all clients; 0: as fast as it goes. */
   readonly rate: number;
+  /** Put before its command, to run it beside the primary (Network.inside). @default nothing */
+  readonly inside?: readonly string[];
 }
 
 export interface PgbenchResult {
@@ -36,16 +38,18 @@ export class Pgbench {
   readonly #ended: Promise<void>;
   #said = "";
 
-  private constructor(cluster: Cluster, primary: Host, { clients, rate }: PgbenchOptions) {
+  private constructor(cluster: Cluster, primary: Host, { clients, rate, inside = [] }: PgbenchOptions) {
     this.#cluster = cluster;
     this.#prefix = `pgbench-${Math.random().toString(36).slice(2, 8)}`;
-    const args = [
+    const [command, ...args] = [
+      ...inside,
+      program(),
       ...connection(primary),
       ...["-n", "-c", String(clients), "-j", "2", "-T", String(SECONDS)],
       ...(rate > 0 ? ["-R", String(rate)] : []),
       ...["-l", "--log-prefix", this.#prefix, "postgres"],
     ];
-    const child = spawn(program(), args, {
+    const child = spawn(command!, args, {
       cwd: cluster.directory,
       env: environment(cluster),
       stdio: ["ignore", "ignore", "pipe"],

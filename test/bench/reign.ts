@@ -35,3 +35,20 @@ export function freezesIn(log: string): { readonly frozeMs: number[]; readonly t
     );
   return { frozeMs: times("stopping"), thawedMs: times("continuing") };
 }
+
+/** How long PostgreSQL of a host stood still each time, in ms, until it went on or was killed. */
+export function standstillsIn(log: string): number[] {
+  const found: number[] = [];
+  let frozenMs: number | null = null;
+  const line =
+    /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d),(\d{3}) .*PostgreSQL (is frozen: its|runs again: its|is killed: it)/gm;
+  for (const [, date, time, ms, what] of log.matchAll(line)) {
+    const atMs = Date.parse(`${date}T${time}.${ms}Z`);
+    if (what!.startsWith("is frozen")) frozenMs ??= atMs;
+    else if (frozenMs !== null) {
+      found.push(atMs - frozenMs);
+      frozenMs = null;
+    }
+  }
+  return found;
+}

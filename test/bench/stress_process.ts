@@ -1,6 +1,8 @@
 /**
  * What makes a host slow, each in a process of its own, until it is killed. usage: stress_process.ts fsync
  * FILE writes and waits for the disk; prints the number of fsyncs so far, each second
+ *        stress_process.ts heap BYTES      keeps so much alive in small objects, replaces them bit by bit and
+ *        collects the garbage; prints the number of collections so far, each second
  *        stress_process.ts memory BYTES    takes memory until only BYTES are available, and gives back when others need it
  */
 import {
@@ -16,11 +18,16 @@ import {
 const BLOCK_BYTES = 64 * 1024;
 const FILE_BYTES = 32 * 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024 * 1024;
+/** A heap is as many tables of objects of about this size; one table is replaced before each collection. */
+const HEAP_TABLES = 64;
+const OBJECT_BYTES = 320;
+const COLLECT_MS = 500;
 const LOOK_MS = 50;
 const SAY_MS = 1000;
 
 const [kind, argument] = process.argv.slice(2) as [string, string];
 if (kind === "fsync") stormOf(argument);
+else if (kind === "heap") collectAgain(Number(argument));
 else if (kind === "memory") pressUntil(Number(argument));
 else throw new Error(`unknown: ${kind}`);
 
@@ -42,6 +49,23 @@ function stormOf(path: string): never {
     saidMs = performance.now();
     process.stdout.write(`${count}\n`);
   }
+}
+
+function collectAgain(liveBytes: number): void {
+  // As it does the one below: it is not what the measurement is about.
+  writeFileSync("/proc/self/oom_score_adj", "1000");
+  const tables = Array.from({ length: HEAP_TABLES }, () => new Map<number, object>());
+  const perTable = liveBytes / OBJECT_BYTES / HEAP_TABLES;
+  let collections = 0;
+  let round = 0;
+  setInterval(() => {
+    const table = tables[round++ % HEAP_TABLES]!;
+    for (let i = 0; i < perTable; i++) table.set(i, { i, text: `${round} ${i}`, list: [i, round, {}] });
+    if (round <= HEAP_TABLES) return; // it is not full yet
+    Bun.gc(true);
+    collections++;
+  }, COLLECT_MS);
+  setInterval(() => process.stdout.write(`${collections}\n`), SAY_MS);
 }
 
 function pressUntil(leftBytes: number): void {

@@ -15,7 +15,13 @@ export class BadCable {
   readonly #child: ChildProcess;
   #report: CableReport = { passed: 0, lost: 0 };
 
-  constructor(network: Network, index: number, settings: Omit<CableSettings, "cards">) {
+  /** `prefix`: put before its command. @default nothing */
+  constructor(
+    network: Network,
+    index: number,
+    settings: Omit<CableSettings, "cards">,
+    prefix: readonly string[] = [],
+  ) {
     this.#network = network;
     this.#index = index;
     const cards = network.openCable(index);
@@ -25,6 +31,7 @@ export class BadCable {
       "--pdeathsig",
       "KILL",
       ...network.inside(0),
+      ...prefix,
       process.execPath,
       PROGRAM,
       JSON.stringify({ ...settings, cards }),

@@ -55,6 +55,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/transport/testing_certificates.ts",
   "raft/transport/visit.ts",
   "src/agent/health/probe_process.ts",
+  "src/agent/health/sync_probe_process.ts",
   "src/agent/postgres/directory_watch.ts",
   "src/agent/postgres/others_server.ts",
   "src/agent/compose/certificate_expiry.ts",

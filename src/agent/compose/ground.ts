@@ -12,6 +12,7 @@ import type { DecisionPair } from "../../brain/replay.ts";
 import { DcsStateMachine } from "../../dcs/state_machine.ts";
 import { SystemClock, wallClockMs } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
+import { pinnedSelfCommand } from "../../lib/self_command.ts";
 import type { ServiceNotices } from "../../lib/sd_notify.ts";
 import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
 import type { JsonObject } from "../../model/json.ts";
@@ -20,6 +21,7 @@ import { type ReloadRefused, reloadRefused } from "../../model/reload_refused.ts
 import { VERSION } from "../../model/version.ts";
 import type { WrittenConfig } from "../../config/written.ts";
 import type { ClusterApiOptions } from "../rest/cluster_api.ts";
+import { StartCheck } from "../health/start_check.ts";
 import { CertificateExpiry } from "./certificate_expiry.ts";
 import { dynamicReader } from "./dynamic_reader.ts";
 import { DecisionFile } from "./decision_file.ts";
@@ -160,10 +162,12 @@ export class Ground {
     this.#api = new ApiThread(parts.api(reload), this.#config, { clock, log });
     log.info("start", `agent ${VERSION} started as ${parts.title}`);
     this.#watchCluster(parts.voter);
+    const startCheck = this.#startCheck(parts.voter);
     let stopping = false;
     const stop = (code: number) => {
       if (stopping) return;
       stopping = true;
+      startCheck.end();
       notices.stopping(clock.now(), longestStopMs(parts.voter.dynamic));
       parts.stop(() => {
         raft.stop();
@@ -184,6 +188,7 @@ export class Ground {
     parts.voter.onLooked((nowMs) => notices.looked(nowMs));
     parts.start();
     raft.start();
+    startCheck.start();
     return {
       reload: () => void reload(),
       stop() {
@@ -191,6 +196,19 @@ export class Ground {
         stop(0);
       },
     };
+  }
+
+  #startCheck({ loop }: Voter): StartCheck {
+    const { clock, dcs, config: { raft } } = this;
+    return new StartCheck({
+      clock,
+      log: this.#options.log,
+      command: pinnedSelfCommand(),
+      directory: raft.dataDir,
+      ttlMs: () => dcs.state.grantTtlMs,
+      electionMaxMs: raft.electionMaxMs,
+      guardMs: () => loop.lateness.measured().find(({ kind }) => kind === "guard")?.maxMs ?? null,
+    });
   }
 
   async #reload(parts: NodeParts): Promise<void> {
