@@ -275,3 +275,16 @@ test("while a bootstrap is not complete, nobody is shown as leader", async () =>
   port.changeDcs({ initialize: dcs.initialize });
   expect(dcsKey(port.view(), "leader")).toBe("node1");
 });
+
+test("the key sync names the synchronous standbys in the order of names; alone, none, strict or not", () => {
+  const port = new StubPort();
+  const shown = (syncStandby: string[], quorum: number) => {
+    port.changeDcs({ sync: { leader: "node1", syncStandby, quorum, revision: 1 } });
+    return JSON.parse(dcsKey(port.view(), "sync")!);
+  };
+  expect(shown(["node3", "node2"], 1)).toEqual({ leader: "node1", sync_standby: "node2,node3", quorum: 1 });
+  for (const synchronousModeStrict of [false, true]) {
+    port.changeDynamic({ synchronousMode: "quorum", synchronousModeStrict });
+    expect(shown([], 0)).toEqual({ leader: "node1", sync_standby: null, quorum: 0 });
+  }
+});

@@ -87,6 +87,8 @@ class Listener {
   /** State of the files in force, or tried last. Noted before they are read: a change in between is seen. */
   #seen: string;
   #certificates: CertificateFiles | null;
+  /** Why the present files could not be read; null: they could. Said once, and tried again at each look. */
+  #unread: string | null = null;
   #running: HttpServer;
   #port: number;
   /** Nobody listens: neither a new listener nor the old one could be opened. */
@@ -117,6 +119,7 @@ class Listener {
     }
     this.#restapi = next;
     this.#seen = seen;
+    this.#unread = null;
   }
 
   look(): void {
@@ -126,17 +129,37 @@ class Listener {
       this.#seen = "";
     }
     const state = stateOf(this.#restapi);
-    if (state === this.#seen) return;
+    const isNew = state !== this.#seen;
+    if (!isNew && this.#unread === null) return;
     this.#seen = state;
+    const unread = this.#unread;
     const { log } = this.#serving;
     try {
-      const renewed = loadCertificates(this.#restapi);
-      if (this.#hasFiles(renewed)) return;
-      this.#listenAnew(this.#restapi, renewed);
-      log.add("info", "restapi.tls", "certificates of the REST API were read: they have changed on the disk");
+      this.#takeFiles();
     } catch (error) {
-      log.add("error", "restapi.tls", `the REST API goes on with the old certificate: ${messageOf(error)}`);
+      const failure = messageOf(error);
+      if (!isNew && failure === unread) return;
+      log.add("error", "restapi.tls", `the REST API goes on with the old certificate: ${failure}`);
     }
+  }
+
+  /**
+   * Files that cannot be read may be readable at the next look. A pair that no listener takes stays that: to
+   * try it again would break the line of those who connect each time.
+   */
+  #takeFiles(): void {
+    const { log } = this.#serving;
+    let renewed: CertificateFiles | null;
+    try {
+      renewed = loadCertificates(this.#restapi);
+    } catch (error) {
+      this.#unread = messageOf(error);
+      throw error;
+    }
+    this.#unread = null;
+    if (this.#hasFiles(renewed)) return;
+    this.#listenAnew(this.#restapi, renewed);
+    log.add("info", "restapi.tls", "certificates of the REST API were read: they have changed on the disk");
   }
 
   #hasFiles(certificates: CertificateFiles | null): boolean {

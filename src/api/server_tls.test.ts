@@ -8,6 +8,7 @@ import { askFailsafe } from "../agent/rest/ask_member.ts";
 import { MemoryLog } from "../lib/log.ts";
 import type { LocalConfig, RestApiConfig } from "../model/config.ts";
 import { ApiClient, type ClientTls } from "./client.ts";
+import * as certificates from "./certificates.ts";
 import { ListenError } from "./listen_error.ts";
 import { type ApiServer, startApiServer } from "./server.ts";
 import { StubPort } from "./testing.ts";
@@ -232,6 +233,28 @@ test("a renewed certificate is taken from the disk, a half-replaced pair when it
   expect(said().at(-1)).toContain("INFO: certificates of the REST API were read");
   // Any free port was asked for, and the others know this one.
   expect(server.port).toBe(port);
+});
+
+test("files that cannot be read are said once, and taken as soon as they can be", async () => {
+  const { stub, config } = configOf("none");
+  const log = new MemoryLog();
+  const server = startApiServer(stub, config, { log });
+  running.push(server);
+  const said = () => log.lines.filter((line) => line.includes("goes on with the old certificate"));
+  install(RENEWED, RENEWED_KEY);
+  const full = spyOn(certificates, "readCertificates").mockImplementation(() => {
+    throw new Error("EMFILE");
+  });
+  try {
+    for (let i = 0; i < 3; i++) server.look();
+    expect(said()).toEqual([expect.stringContaining("EMFILE")]);
+    expect(await shownName(server)).toBe("server");
+  } finally {
+    full.mockRestore();
+  }
+  server.look();
+  expect(await shownName(server)).toBe("renewed");
+  expect(said()).toHaveLength(1);
 });
 
 test("a listener that could be opened neither anew nor as before is opened by a later look", async () => {

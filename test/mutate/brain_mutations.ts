@@ -409,7 +409,7 @@ const standby = [
       " || isUnjoined(view)) return null;",
     ],
     ["standby-pointed-at-the-primary-uncompared", "  if (first !== null) return first;\n", ""],
-    ["followed-by-an-old-verdict", ' === "same" && isVerdictOld(view);', ' === "same" && false;'],
+    ["followed-by-an-old-verdict", ' === "same" && hasOldVerdict(view);', ' === "same" && false;'],
     ["no-stream-while-a-receiver-lives", "following === null && cutOff !== false", "following === null"],
     ["refused-start-repeated-uncompared", "  if (afterFailure !== null) return afterFailure;\n", ""],
     [
@@ -430,7 +430,7 @@ const standby = [
       'process === "running" && inRecovery !== false',
       'process === "running"',
     ],
-    ["verdict-good-for-ever", "!isVerdictOld(view) && ", ""],
+    ["verdict-good-for-ever", "!hasOldVerdict(view) && ", ""],
   ]),
   ...keep("copy_source", [
     ["leader-not-forced", "if (view.reinitializing?.fromLeader)", "if (false)"],
@@ -450,14 +450,15 @@ const standby = [
     ["rewound-before-the-checkpoint", "if (!primary.checkpointAfterPromote) {", "if (false) {"],
     [
       "verdict-on-an-older-timeline",
-      "return standbyCluster !== null && nowMs - atMs < COMPARED_MS ? verdict : null;",
+      "return standbyCluster !== null && !isVerdictOld(divergence, nowMs) ? verdict : null;",
       "return verdict;",
     ],
     [
       "standby-compared-for-ever-in-a-standby-cluster",
-      "return standbyCluster !== null && nowMs",
-      "return false && nowMs",
+      "return standbyCluster !== null && !isVerdictOld",
+      "return false && !isVerdictOld",
     ],
+    ["verdict-good-for-a-moment-longer", ">= COMPARED_MS", "> COMPARED_MS"],
     ["failed-comparison-again-at-once", 'verdict === "unknown" || ', ""],
     ["rewound-for-ever", "!rewind.ok && rewind.failures >= REWINDS", "false"],
     ["copied-after-one-failure", "rewind.failures >= REWINDS", "rewind.failures >= 1"],

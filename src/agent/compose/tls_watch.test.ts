@@ -22,8 +22,10 @@ test("certificates that change on the disk are taken once; half of a pair is ref
     const tls = { certfile: path("cert"), keyfile: path("key"), cafile: path("ca") };
     const config = { name: "pg1", raft: { tls, selfAddr: "10.0.0.1:7000" } } as LocalConfig;
     const taken: TlsFiles[] = [];
+    let isFull = false;
     const layer = {
       replace(files: TlsFiles) {
+        if (isFull) throw new Error("no room");
         if (files.cert !== old.cert && files.key === "old") throw new Error("they do not belong together");
         taken.push(files);
       },
@@ -59,6 +61,17 @@ test("certificates that change on the disk are taken once; half of a pair is ref
     clock.advance(10_000);
     expect(said).toHaveLength(4);
     expect(said.at(-1)).toContain("raft.tls.cafile");
+
+    // Said once as long as it is the same, and tried again without a change of the files.
+    isFull = true;
+    rmSync(path("ca"));
+    write("ca", "renewed");
+    clock.advance(60_000);
+    expect(said.slice(4)).toEqual([expect.stringContaining("no room")]);
+    isFull = false;
+    clock.advance(10_000);
+    expect(taken.at(-1)).toEqual({ cert: renewed.cert, key: "renewed", ca: "renewed" });
+    expect(said).toHaveLength(6);
   } finally {
     rmSync(directory, { recursive: true });
   }

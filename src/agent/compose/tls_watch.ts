@@ -17,6 +17,8 @@ export class TlsWatch {
   readonly #log: Log;
   /** State of the files that are in force, or were tried last. */
   #seen: string;
+  /** Why the present files are not in force; null: they are. Said once, and tried again at each look. */
+  #failure: string | null = null;
 
   constructor(tls: TlsLayer, config: () => LocalConfig, log: Log) {
     this.#tls = tls;
@@ -27,26 +29,40 @@ export class TlsWatch {
 
   start(clock: Clock): void {
     clock.after(LOOK_MS, () => {
-      if (stateOf(this.#config()) !== this.#seen) this.read("they have changed on the disk");
+      const isNew = stateOf(this.#config()) !== this.#seen;
+      // What failed may have had a cause outside of the files: no free file descriptor, a slow disk.
+      if (isNew || this.#failure !== null) this.#read("they have changed on the disk", isNew);
       this.start(clock);
     });
   }
 
-  /** Takes the present files. Files that cannot be used are logged, and the certificates in force stay. */
+  /**
+   * Takes the present files. Files that cannot be used are logged, and the certificates in force stay until a
+   * later look can use them.
+   */
   read(why: string): void {
+    this.#read(why, true);
+  }
+
+  /** `isNew`: a failure is said even if it is the last one's again. */
+  #read(why: string, isNew: boolean): void {
     const config = this.#config();
     // Noted before the files are read: a change in between is seen at the next look.
     this.#seen = stateOf(config);
     try {
       const files = readTls(config);
+      if (files !== null) this.#tls.replace(files);
+      this.#failure = null;
       if (files === null) return;
-      this.#tls.replace(files);
       this.#log.info("raft.tls", `certificates of the connections between members were read: ${why}`);
     } catch (error) {
+      const failure = error instanceof Error ? error.message : String(error);
+      const isSaid = !isNew && failure === this.#failure;
+      this.#failure = failure;
+      if (isSaid) return;
       this.#log.error(
         "raft.tls",
-        "the connections between members go on with the old certificate: " +
-          (error instanceof Error ? error.message : String(error)),
+        `the connections between members go on with the old certificate: ${failure}`,
       );
     }
   }

@@ -283,13 +283,14 @@ export class PostgresContext {
     });
   }
 
-  /** Tells the server to reload. If that fails now, the next upkeep does it. */
-  async reload(): Promise<void> {
+  /** Tells the server to reload. False: that failed, and the next upkeep does it. */
+  async reload(): Promise<boolean> {
     const { guard, server } = this.parts;
     const reply = await ask((done) => guard.signal("reload", done));
     this.reloadOwed = !reply.ok;
     server.changed();
     if (!reply.ok) this.warn(`PostgreSQL was not told to reload its configuration: ${reply.error}`);
+    return reply.ok;
   }
 
   /** The same as whyBusy, and takes the lock of the directory that is there now. */

@@ -21,7 +21,7 @@ export class ServerCertificates {
   /** The server and its files as they were at the last question. */
   #seen = "";
   #askDueMs = 0;
-  /** The files for which it was told to reload last, with their times. */
+  /** The files for which it was told to reload last, with their times; only what reached it counts. */
   #told = "";
 
   constructor(context: PostgresContext) {
@@ -52,10 +52,9 @@ export class ServerCertificates {
     const told = renewed.map(({ file, atMs }) => `${file} ${atMs}`).join("\n");
     // With a clock that was set back, they stay newer than the configuration.
     if (renewed.length === 0 || told === this.#told) return;
-    this.#told = told;
     const files = renewed.map(({ file }) => file).join(", ");
     this.#context.info(`${files}: changed since PostgreSQL read its certificates: reloading PostgreSQL`);
-    await this.#context.reload();
+    if (await this.#context.reload()) this.#told = told;
   }
 }
 

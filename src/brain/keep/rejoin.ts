@@ -10,7 +10,12 @@ import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { isUncompared, livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
 
 /** The verdict that histories agree is good for so long: WAL may come from elsewhere since. */
-export const COMPARED_MS = 10_000;
+const COMPARED_MS = 10_000;
+
+/** The verdict that histories agree counts no more. A divergence does not go away by itself. */
+export function isVerdictOld({ atMs }: { readonly atMs: number }, nowMs: number): boolean {
+  return nowMs - atMs >= COMPARED_MS;
+}
 
 /**
  * The verdict on this member's history against the present primary and its timeline; null: not compared yet.
@@ -19,10 +24,10 @@ export const COMPARED_MS = 10_000;
 export function compared(view: NodeView, holder: string, primary: MemberStatus) {
   const { postgres: { divergence }, nowMs, dynamic: { standbyCluster } } = view;
   if (divergence === null || divergence.from !== holder) return null;
-  const { verdict, timelineOfOther, atMs } = divergence;
+  const { verdict, timelineOfOther } = divergence;
   if (verdict === "unknown" || timelineOfOther === primary.timeline) return verdict;
   // A standby leader tells the timeline that it replays, and its status the one that it receives.
-  return standbyCluster !== null && nowMs - atMs < COMPARED_MS ? verdict : null;
+  return standbyCluster !== null && !isVerdictOld(divergence, nowMs) ? verdict : null;
 }
 
 /** This member's history was found to differ from the holder's. */

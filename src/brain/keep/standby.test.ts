@@ -65,7 +65,7 @@ const PROMOTED_BESIDE: readonly Case[] = [
     COMPARE_C,
   ],
   ["with the same history it goes there", beside(withC("same", 99_000)), "follow", FOLLOW_C],
-  ["but not by an old verdict", beside(withC("same", 89_000)), "follow", COMPARE_C],
+  ["but not by an old verdict", beside(withC("same", 90_000)), "follow", COMPARE_C],
   ["nor by one of another timeline", beside(withC("same", 99_000, 3)), "follow", COMPARE_C],
   ["one that differs is stopped to rejoin", beside(withC("diverged", 0)), "follow", FAST],
   [
@@ -311,7 +311,7 @@ const CASES: readonly Case[] = [
     "a standby that cannot stream is not told for ever that its history is the same",
     node({
       notStreamingForMs: 4000,
-      postgres: postgres({ replicationState: "streaming", divergence: verdict("same", 89_000) }),
+      postgres: postgres({ replicationState: "streaming", divergence: verdict("same", 90_000) }),
     }),
     "does-not-stream",
     { "kind": "compare-history", "with": from("a") },

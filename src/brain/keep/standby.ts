@@ -7,7 +7,7 @@ import type { Upstream } from "../../model/upstream.ts";
 import { copySource } from "./copy_source.ts";
 import { followed, isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { compared, COMPARED_MS, compareWith, comparison, diverged, mustCompare } from "./rejoin.ts";
+import { compared, compareWith, comparison, diverged, isVerdictOld, mustCompare } from "./rejoin.ts";
 import {
   isUncompared,
   isUnjoined,
@@ -143,7 +143,7 @@ function compareFirst(view: NodeView, upstream: Upstream): Outcome | null {
     return decide(`waiting for ${holder.name} to be a running primary, to compare histories`);
   }
   // Since an old verdict it may have streamed from somebody else.
-  const isOld = compared(view, holder.name, primary) === "same" && isVerdictOld(view);
+  const isOld = compared(view, holder.name, primary) === "same" && hasOldVerdict(view);
   const comparing = isOld
     ? decide("comparing histories again", comparison(view, holder))
     : compareWith(view, holder, primary);
@@ -207,8 +207,8 @@ function wroteAlone(view: NodeView): Outcome | null {
   return stopToRejoin("it took writes without the lock");
 }
 
-function isVerdictOld({ postgres: { divergence }, nowMs }: NodeView): boolean {
-  return divergence !== null && nowMs - divergence.atMs > COMPARED_MS;
+function hasOldVerdict({ postgres: { divergence }, nowMs }: NodeView): boolean {
+  return divergence !== null && isVerdictOld(divergence, nowMs);
 }
 
 function doesNotStream(view: NodeView): Outcome | null {
@@ -221,7 +221,7 @@ function doesNotStream(view: NodeView): Outcome | null {
   }
   // The verdict "same" is about the WAL of that time. The reason why it does not stream may be a newer
   // difference.
-  if (!isVerdictOld(view) && !mustCompare(view, upstream.name, primary)) return null;
+  if (!hasOldVerdict(view) && !mustCompare(view, upstream.name, primary)) return null;
   return decide("does not stream: comparing histories", comparison(view, upstream));
 }
 

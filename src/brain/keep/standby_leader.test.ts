@@ -64,6 +64,12 @@ const CASES: readonly Case[] = [
     COMPARE,
   ],
   [
+    "an old verdict is none",
+    leader({ postgres: postgres({ following: "c", ...found("same", 90_000) }) }),
+    "follow-remote",
+    COMPARE,
+  ],
+  [
     "and follows it where the histories agree",
     leader({ postgres: postgres({ following: "c", ...found("same") }) }),
     "follow-remote",

@@ -11,7 +11,7 @@ import { historyOf } from "../../model/records.ts";
 import { isReachable } from "../../model/standby_cluster.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { decide, letGo, type NodeRule, type Outcome, release } from "./outcome.ts";
-import { noCopy, noRewind, setAside } from "./rejoin.ts";
+import { isVerdictOld, noCopy, noRewind, setAside } from "./rejoin.ts";
 import {
   isUncompared,
   type NodeView,
@@ -23,8 +23,6 @@ import {
 
 /** A standby leader that does not stream from a remote primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
-/** A verdict on its history is good for so long. */
-const COMPARED_MS = 10_000;
 
 /** The remote primary, on the member that is to follow it; null: another member, or no standby cluster. */
 function remoteHere(view: NodeView): Upstream | null {
@@ -53,7 +51,7 @@ function handOver(view: NodeView): Outcome | null {
 function verdict({ postgres: { divergence }, nowMs }: NodeView, { name }: Upstream) {
   if (divergence === null || divergence.from !== name) return null;
   // A divergence does not go away by itself.
-  const isOld = divergence.verdict !== "diverged" && nowMs - divergence.atMs > COMPARED_MS;
+  const isOld = divergence.verdict !== "diverged" && isVerdictOld(divergence, nowMs);
   return isOld ? null : divergence.verdict;
 }
 
