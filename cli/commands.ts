@@ -2,83 +2,67 @@
 import { type CAC, cac } from "cac";
 import { HeldSignals } from "../src/lib/held_signals.ts";
 import { VERSION } from "../src/model/version.ts";
+import { type Action, type Command, readWords } from "./command_line.ts";
+import { shownWord, wholeNumber } from "./ctl/arguments.ts";
+import { UsageError } from "./ctl/errors.ts";
+import type { Io } from "./ctl/io.ts";
 import { nearest } from "./ctl/nearest.ts";
-import { DEMO_EXAMPLES, DEMO_OPTIONS } from "./demo_options.ts";
+import { DEMO_EXAMPLES, DEMO_HELP, DEMO_OPTIONS } from "./demo_options.ts";
 
 /**
- * Ends the process itself, but for `run` and `witness`, which go on. `signals`: held since the process began,
- * for these two.
+ * Returns the exit code: 2 where the command line is wrong. null: `run` or `witness` goes on, and ends the
+ * process itself. `signals`: held since the process began, for these two.
  */
-export async function runCommandLine(argv: readonly string[], signals?: HeldSignals): Promise<void> {
-  if (argv[0] === "demo") return await demo(argv.slice(1));
+export async function runCommandLine(
+  argv: readonly string[],
+  io: Io,
+  signals?: HeldSignals,
+): Promise<number | null> {
+  const [name, ...words] = argv;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") return say(io, OVERVIEW);
+  if (name === "--version" || name === "-v") return say(io, `agent ${VERSION}`);
   const cli = programCommands(signals);
-  if (argv.length === 0 || argv[0] === "--help" || argv[0] === "-h" || argv[0] === "help") return overview();
-  if (argv[0] === "--version" || argv[0] === "-v") return leave(0, `agent ${VERSION}\n`);
+  const command = cli.commands.find((one) => one.isMatched(name));
+  if (command === undefined) return unknownCommand(cli, name, io);
   try {
-    cli.parse(["agent", "agent", ...flagsLast(argv)], { run: false });
-    // After the help is printed, the parser no longer knows the command.
-    if (cli.options.help) return leave(0);
-    if (cli.matchedCommand === undefined) return unknownCommand(cli, argv[0]!);
-    const misread = misreadOption(cli, argv);
-    if (misread !== null) return leave(2, "", `Error: ${misread}\nTry 'agent ${argv[0]} --help' for help.\n`);
-    await cli.runMatchedCommand();
+    const given = readWords(command, words);
+    if (given === null) return help(cli, command, io);
+    return await (command.commandAction as Action)(given, io);
   } catch (error) {
-    if (!(error instanceof Error) || error.name !== "CACError") throw error;
-    leave(2, "", `Error: ${error.message}\nTry 'agent ${argv[0]} --help' for help.\n`);
+    if (!(error instanceof UsageError)) throw error;
+    io.err(`Error: ${error.message}\nTry 'agent ${name} --help' for help.`);
+    return 2;
   }
 }
 
 /** The commands with all that is said of them but for `ctl`, which has tables of its own. */
 export function programCommands(signals?: HeldSignals): CAC {
-  const cli = describeCommands(signals);
+  const cli = cac("agent");
+  cli.help((sections) => {
+    const name = cli.matchedCommand?.name ?? "";
+    const about = Object.hasOwn(DESCRIPTIONS, name) ? DESCRIPTIONS[name]! : null;
+    return about === null ? sections : sections.toSpliced(2, 0, { body: about.replace(/^/gm, "  ") });
+  });
+  describeServices(cli, signals);
+  describeValidation(cli);
+  describeRecovery(cli);
   describeGenerators(cli);
   describeService(cli);
   describeReplay(cli);
   describeDemo(cli);
   describeManual(cli);
-  describeVersion(cli);
+  add(cli, "version", "Print the version", (_, io) => say(io, `agent ${VERSION}`)).example("agent version");
   return cli;
 }
 
-/**
- * Flags with a hyphen in their name. The parser takes the word behind one for its value; behind the last
- * there is none.
- */
-const FLAGS = ["--ignore-listen-port", "--force-new-cluster", "--dry-run"];
-
-function flagsLast(argv: readonly string[]): string[] {
-  const isFlag = (word: string) => FLAGS.includes(word);
-  return [...argv.filter((word) => !isFlag(word)), ...argv.filter(isFlag)];
+/** `synopsis`: its name and arguments. */
+function add(cli: CAC, synopsis: string, summary: string, action: Action): Command {
+  return cli.command(synopsis, summary).action(action);
 }
 
-/** May be given more than once. */
-const REPEATED = ["also"];
-
-/**
- * What the parser makes of a word that nobody meant: a flag with a value (`--dry-run=true` is a text, not
- * true), a value given twice, a name with a point, a number that is not what was written (`007`). Null: none.
- */
-function misreadOption({ options, matchedCommand }: CAC, argv: readonly string[]): string | null {
-  for (const { name, rawName, isBoolean } of matchedCommand!.options) {
-    const given: unknown = options[name];
-    if (given === undefined) continue;
-    if (isBoolean) {
-      if (typeof given === "boolean") continue;
-      return `option \`${rawName}\` is given once, and takes no value`;
-    }
-    if (Array.isArray(given) && !REPEATED.includes(name)) {
-      return `option \`${rawName}\` is given more than once`;
-    }
-    for (const value of Array.isArray(given) ? given : [given]) {
-      // The parser itself refuses one without a value.
-      if (value === true || typeof value === "string") continue;
-      const isWritten = (word: string) => word === String(value) || word.endsWith(`=${value}`);
-      if (typeof value !== "number" || !argv.some(isWritten)) {
-        return `option \`${rawName}\` is not understood: its value is expected as the next word`;
-      }
-    }
-  }
-  return null;
+function say(io: Io, text: string): number {
+  io.out(text.replace(/\n$/, ""));
+  return 0;
 }
 
 /** For `agent COMMAND --help`: what it does, what it needs, how it ends. */
@@ -131,114 +115,128 @@ data is never touched, and the old log is kept.
 Exit codes: 0 done, 1 refused or not confirmed (why: standard error), 2 the command line is wrong.`,
 };
 
-function describeCommands(held?: HeldSignals): CAC {
-  const cli = cac("agent");
-  cli.help((sections) => {
-    const name = cli.matchedCommand?.name ?? "";
-    const about = Object.hasOwn(DESCRIPTIONS, name) ? DESCRIPTIONS[name]! : null;
-    return about === null ? sections : sections.toSpliced(2, 0, { body: about.replace(/^/gm, "  ") });
-  });
-  cli.command("run [file]", "Run one member of a cluster, in the foreground")
+function describeServices(cli: CAC, held?: HeldSignals): void {
+  const signals = () => held ?? new HeldSignals(process);
+  add(cli, "run [file]", "Run one member of a cluster, in the foreground", async (given) => {
+    const holding = signals();
+    const [{ runCommand }, { selfCommand }] = await Promise.all([
+      import("./run.ts"),
+      import("../src/lib/self_command.ts"),
+    ]);
+    const user = given.value("user") ?? undefined;
+    runCommand(given.positionals[0] ?? null, {
+      user,
+      guardCommand: [...selfCommand(), "guard"],
+      signals: holding,
+    });
+    return null;
+  })
     .option("--user <name>", "Become this user when started as root")
     .example("agent run /etc/agent/node1.yml")
-    .example("agent run --user postgres /etc/agent/node1.yml")
-    .action(async (file: string | undefined, { user }: { user?: string }) => {
-      const signals = held ?? new HeldSignals(process);
-      const [{ runCommand }, { selfCommand }] = await Promise.all([
-        import("./run.ts"),
-        import("../src/lib/self_command.ts"),
-      ]);
-      const named = user === undefined ? undefined : String(user);
-      runCommand(file ?? null, { user: named, guardCommand: [...selfCommand(), "guard"], signals });
-    });
-  cli.command("witness [file]", "Run a voter without PostgreSQL, in the foreground")
+    .example("agent run --user postgres /etc/agent/node1.yml");
+  add(cli, "witness [file]", "Run a voter without PostgreSQL, in the foreground", async (given) => {
+    const holding = signals();
+    const { witnessCommand } = await import("./witness.ts");
+    witnessCommand(given.positionals[0] ?? null, given.value("user") ?? undefined, holding);
+    return null;
+  })
     .option("--user <name>", "Become this user when started as root")
     .example("agent witness /etc/agent/witness.yml")
-    .example("agent validate-config --witness /etc/agent/witness.yml")
-    .action(async (file: string | undefined, { user }: { user?: string }) => {
-      const signals = held ?? new HeldSignals(process);
-      const { witnessCommand } = await import("./witness.ts");
-      witnessCommand(file ?? null, user === undefined ? undefined : String(user), signals);
+    .example("agent validate-config --witness /etc/agent/witness.yml");
+}
+
+function describeRecovery(cli: CAC): void {
+  add(cli, "recover [file]", "Go on alone when the other members are lost for good", async (given, io) => {
+    const { recoverCommand } = await import("./recover.ts");
+    return await recoverCommand(given.positionals[0] ?? null, {
+      environment: io.environment,
+      forceNewCluster: given.flag("force-new-cluster"),
+      also: given.values("also"),
+      confirm: given.value("confirm"),
+      ask: (question) => {
+        io.ask(`${question} `);
+        return io.readLine();
+      },
+      write: (line) => io.out(line),
+      writeError: (line) => io.err(line),
     });
-  describeValidation(cli);
-  cli.command("recover [file]", "Go on alone when the other members are lost for good")
+  })
     .option("--force-new-cluster", "Found a new cluster with this member's data (required)")
-    .option("--also <directory>", "Show this raft or data directory of another member too (may be repeated)")
+    .option(
+      "--also <directory>",
+      "Show this raft or data directory of another member too (may be repeated)",
+      {
+        type: [],
+      },
+    )
     .option("--confirm <scope>", "The cluster's scope: do not ask for it")
     .example("agent recover --force-new-cluster /etc/agent/node1.yml")
     .example(
       "agent recover --force-new-cluster --also /mnt/node2/raft --also /mnt/node2/data /etc/agent/node1.yml",
-    )
-    .action(async (file: string | undefined, options: { [name: string]: unknown }) => {
-      const { recoverCommand } = await import("./recover.ts");
-      const { confirm, also } = options;
-      const code = await recoverCommand(file ?? null, {
-        environment: process.env,
-        forceNewCluster: options.forceNewCluster === true,
-        also: (Array.isArray(also) ? also : also === undefined ? [] : [also]).map(String),
-        confirm: confirm === undefined ? null : String(confirm),
-        ask: (question) => Promise.resolve(prompt(question)),
-        write: (line) => process.stdout.write(`${line}\n`),
-        writeError: (line) => process.stderr.write(`${line}\n`),
-      });
-      leave(code);
-    });
-  return cli;
+    );
 }
 
 function describeValidation(cli: CAC): void {
-  cli.command(
-    "validate-config [...files]",
-    "Check the configuration of a member, or of all, without starting anything",
-  )
+  const summary = "Check the configuration of a member, or of all, without starting anything";
+  add(cli, "validate-config [...files]", summary, async (given, io) => {
+    const ofOne = ["witness", "ignore-listen-port"].find((name) => given.flag(name));
+    if (given.positionals.length > 1 && ofOne !== undefined) {
+      throw new UsageError(`--${ofOne} goes with one file: with several, no host is looked at`);
+    }
+    const { validateConfigCommand } = await import("./validate_config.ts");
+    return await validateConfigCommand(given.positionals, {
+      environment: io.environment,
+      ignoreListenPort: given.flag("ignore-listen-port"),
+      printConfig: given.flag("print"),
+      witness: given.flag("witness"),
+      write: (line) => io.out(line),
+    });
+  })
     .option("-i, --ignore-listen-port", "Accept ports that are in use, as the member may be running")
     .option("-p, --print", "Print the merged configuration, passwords as ***")
     .option("--witness", "The file is that of a witness")
     .example("agent validate-config /etc/agent/node1.yml")
-    .example("agent validate-config node1.yml node2.yml node3.yml")
-    .action(async (files: string[], options: { [name: string]: unknown }) => {
-      const ofOne = ["witness", "ignoreListenPort"].find((name) => options[name] === true);
-      if (files.length > 1 && ofOne !== undefined) {
-        const flag = ofOne === "witness" ? "--witness" : "--ignore-listen-port";
-        return leave(2, "", `Error: ${flag} goes with one file: with several, no host is looked at\n`);
-      }
-      const { validateConfigCommand } = await import("./validate_config.ts");
-      const code = await validateConfigCommand(files.map(String), {
-        environment: process.env,
-        ignoreListenPort: options.ignoreListenPort === true,
-        printConfig: options.print === true,
-        witness: options.witness === true,
-        write: (line) => process.stdout.write(`${line}\n`),
-      });
-      leave(code);
-    });
+    .example("agent validate-config node1.yml node2.yml node3.yml");
 }
 
 function describeGenerators(cli: CAC): void {
-  const generate = async (file: string | undefined, sample: boolean, dsn: unknown) => {
+  const generate = (sample: boolean): Action => async (given, io) => {
     const { generateConfigCommand } = await import("./generate_config.ts");
-    const code = await generateConfigCommand(file ?? null, {
-      environment: process.env,
+    return await generateConfigCommand(given.positionals[0] ?? null, {
+      environment: io.environment,
       sample,
-      dsn: dsn === undefined ? null : String(dsn),
-      write: (text) => process.stdout.write(text),
-      writeError: (line) => process.stderr.write(`${line}\n`),
+      dsn: given.value("dsn"),
+      write: (text) => say(io, text),
+      writeError: (line) => io.err(line),
     });
-    leave(code);
   };
-  cli.command("generate-config [file]", "Write a member's file from a running PostgreSQL")
+  add(cli, "generate-config [file]", "Write a member's file from a running PostgreSQL", generate(false))
     .option("--dsn <dsn>", "Connection string of the running PostgreSQL")
     .example("agent generate-config /etc/agent/node1.yml")
-    .example("agent generate-config --dsn 'host=/tmp port=5433 user=postgres' /etc/agent/node1.yml")
-    .action((file: string | undefined, { dsn }: { dsn?: unknown }) => generate(file, false, dsn));
-  cli.command("generate-sample-config [file]", "Write a member's file for a new cluster")
-    .example("agent generate-sample-config /etc/agent/node1.yml")
-    .action((file: string | undefined) => generate(file, true, undefined));
+    .example("agent generate-config --dsn 'host=/tmp port=5433 user=postgres' /etc/agent/node1.yml");
+  add(cli, "generate-sample-config [file]", "Write a member's file for a new cluster", generate(true))
+    .example("agent generate-sample-config /etc/agent/node1.yml");
 }
 
 function describeService(cli: CAC): void {
-  const text = (value: unknown) => value === undefined ? null : String(value);
-  cli.command("install-service", "Install the unit of systemd that runs a member or a witness")
+  const summary = "Install the unit of systemd that runs a member or a witness";
+  add(cli, "install-service", summary, async (given, io) => {
+    const [{ installServiceCommand }, { selfCommand }] = await Promise.all([
+      import("./systemd/install_service.ts"),
+      import("../src/lib/self_command.ts"),
+    ]);
+    return installServiceCommand({
+      config: given.value("config"),
+      user: given.value("user"),
+      witness: given.flag("witness"),
+      print: given.flag("print"),
+      dryRun: given.flag("dry-run"),
+      force: given.flag("force"),
+      program: selfCommand(),
+      write: (line) => io.out(line),
+      writeError: (line) => io.err(line),
+    });
+  })
     .option("-c, --config <file>", "Configuration of the service (default: /etc/agent.yml)")
     .option("--user <name>", "Who runs it (default: postgres; of a witness: agent-witness)")
     .option("--witness", "The service is a witness")
@@ -247,96 +245,74 @@ function describeService(cli: CAC): void {
     .option("--force", "Replace a unit file that differs, and keep it beside the new one")
     .example("agent install-service --dry-run")
     .example("agent install-service --config /etc/agent/node1.yml --user postgres")
-    .example("agent install-service --witness --print")
-    .action(async (options: { [name: string]: unknown }) => {
-      const [{ installServiceCommand }, { selfCommand }] = await Promise.all([
-        import("./systemd/install_service.ts"),
-        import("../src/lib/self_command.ts"),
-      ]);
-      const code = installServiceCommand({
-        config: text(options.config),
-        user: text(options.user),
-        witness: options.witness === true,
-        print: options.print === true,
-        dryRun: options.dryRun === true,
-        force: options.force === true,
-        program: selfCommand(),
-        write: (line) => process.stdout.write(`${line}\n`),
-        writeError: (line) => process.stderr.write(`${line}\n`),
-      });
-      leave(code);
-    });
+    .example("agent install-service --witness --print");
 }
 
 function describeReplay(cli: CAC): void {
-  cli.command("replay <...files>", "Decide anew what a node has recorded, and compare")
+  add(cli, "replay <...files>", "Decide anew what a node has recorded, and compare", async (given, io) => {
+    const limit = wholeNumber("--limit", given.value("limit") ?? "20", 0, Infinity);
+    const { replayCommand } = await import("./replay.ts");
+    return await replayCommand(given.positionals, {
+      limit,
+      write: (line) => io.out(line),
+      writeError: (line) => io.err(line),
+    });
+  })
     .option("--limit <n>", "Differences to show of each file (default: 20)")
     .example("agent replay /var/log/agent/decisions")
-    .example("agent replay --limit 100 node1.decisions node2.decisions node3.decisions")
-    .action(async (files: string[], { limit = 20 }: { limit?: unknown }) => {
-      if (!Number.isSafeInteger(limit) || Number(limit) < 0) {
-        return leave(2, "", `Error: --limit: a whole number from 0, not ${String(limit)}\n`);
-      }
-      const { replayCommand } = await import("./replay.ts");
-      leave(
-        await replayCommand(files, {
-          limit: Number(limit),
-          write: (line) => process.stdout.write(`${line}\n`),
-          writeError: (line) => process.stderr.write(`${line}\n`),
-        }),
-      );
-    });
+    .example("agent replay --limit 100 node1.decisions node2.decisions node3.decisions");
 }
 
-/** Its words are read by itself: see `demo`. */
 function describeDemo(cli: CAC): void {
-  const demo = cli.command("demo", "Try a cluster of three on this machine");
+  const demo = add(cli, "demo", "Try a cluster of three on this machine", async (given) => {
+    const { demoCommand } = await import("./demo.ts");
+    return await demoCommand(given);
+  });
   for (const [option, help] of DEMO_OPTIONS) demo.option(option, help);
   for (const example of DEMO_EXAMPLES) demo.example(example);
 }
 
-function describeVersion(cli: CAC): void {
-  cli.command("version", "Print the version")
-    .example("agent version")
-    .action(() => leave(0, `agent ${VERSION}\n`));
-}
-
 function describeManual(cli: CAC): void {
   const manual = async () => await (await import("./manual/manual.ts")).readManual(cli, DESCRIPTIONS);
-  cli.command("completion <shell>", "Print the completion of these commands for a shell")
+  const oneOf = (what: string, name: string, names: readonly string[]) => {
+    if (names.includes(name)) return;
+    throw new UsageError(`No ${what} ${shownWord(name)}: one of ${names.join(", ")}`);
+  };
+  add(cli, "completion <shell>", "Print the completion of these commands for a shell", async (given, io) => {
+    const [shell = ""] = given.positionals;
+    const { SHELLS } = await import("./manual/completion.ts");
+    oneOf("completion for", shell, Object.keys(SHELLS));
+    return say(io, SHELLS[shell]!(await manual()));
+  })
     .example("source <(agent completion bash)")
     .example('agent completion zsh > "${fpath[1]}/_agent"')
-    .example("agent completion fish > ~/.config/fish/completions/agent.fish")
-    .action(async (shell: string) => {
-      const { SHELLS } = await import("./manual/completion.ts");
-      const names = Object.keys(SHELLS);
-      if (!names.includes(shell)) {
-        return leave(2, "", `Error: no completion for '${shell}': one of ${names.join(", ")}\n`);
-      }
-      leave(0, SHELLS[shell]!(await manual()));
-    });
-  cli.command("man [page]", "Print a man page: agent (default) or agent-ctl")
+    .example("agent completion fish > ~/.config/fish/completions/agent.fish");
+  add(cli, "man [page]", "Print a man page: agent (default) or agent-ctl", async (given, io) => {
+    const [page = "agent"] = given.positionals;
+    const { MAN_PAGES, manPage } = await import("./manual/man_page.ts");
+    oneOf("man page", page, MAN_PAGES);
+    return say(io, manPage(await manual(), page));
+  })
     .example("agent man | man -l -")
-    .example("agent man agent-ctl > /usr/local/share/man/man1/agent-ctl.1")
-    .action(async (page = "agent") => {
-      const { MAN_PAGES, manPage } = await import("./manual/man_page.ts");
-      if (!MAN_PAGES.includes(page)) {
-        return leave(2, "", `Error: no man page '${page}': one of ${MAN_PAGES.join(", ")}\n`);
-      }
-      leave(0, manPage(await manual(), page));
-    });
+    .example("agent man agent-ctl > /usr/local/share/man/man1/agent-ctl.1");
 }
 
-/** Reads its own words, as it passes some on to processes that it starts. */
-async function demo(words: readonly string[]): Promise<void> {
-  const { demoCommand } = await import("./demo.ts");
-  leave(await demoCommand(words));
+/** Printed by `cac`, but for the demonstration, which has one of its own. */
+function help(cli: CAC, command: Command, io: Io): number {
+  if (command.name === "demo") return say(io, DEMO_HELP);
+  cli.matchedCommand = command;
+  cli.outputHelp();
+  return 0;
 }
 
-function overview(): void {
-  leave(
-    0,
-    `Usage: agent COMMAND [ARGS]...
+function unknownCommand(cli: CAC, name: string, io: Io): number {
+  const guess = nearest(name, [...cli.commands.map((command) => command.name), "ctl"]);
+  const hint = guess === null ? "" : ` Did you mean '${guess}'?`;
+  io.err(`Error: No such command ${shownWord(name)}.${hint}\nTry 'agent --help' for help.`);
+  return 2;
+}
+
+const OVERVIEW = `Usage: agent COMMAND [ARGS]...
 
   PostgreSQL high availability in one file: each host runs an agent, the agents agree among themselves who may write.
 
@@ -364,18 +340,4 @@ Examples:
   agent ctl switchover --candidate node2
 
 agent COMMAND --help explains a command.
-`,
-  );
-}
-
-function unknownCommand(cli: CAC, name: string): void {
-  const names = [...cli.commands.map((command) => command.name), "ctl"];
-  const guess = nearest(name, names);
-  const hint = guess === null ? "" : ` Did you mean '${guess}'?`;
-  leave(2, "", `Error: No such command '${name}'.${hint}\nTry 'agent --help' for help.\n`);
-}
-
-function leave(code: number, out = "", err = ""): void {
-  process.stderr.write(err);
-  process.stdout.write(out, () => process.exit(code));
-}
+`;

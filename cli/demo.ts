@@ -5,61 +5,21 @@
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { Cluster } from "../src/demo/cluster.ts";
-import { runClient } from "../src/demo/client_process.ts";
 import { report, runDemo } from "../src/demo/demo.ts";
 import { stopProcessesIn } from "../src/demo/host.ts";
 import { findUser } from "../src/demo/system_user.ts";
 import { MAX_TTL_S } from "../src/model/limits.ts";
-import { DEMO_EXAMPLES, DEMO_OPTIONS } from "./demo_options.ts";
+import { wholeNumber } from "./ctl/arguments.ts";
+import type { Arguments } from "./ctl/command.ts";
 import { findPrograms, type Programs, ProgramsError } from "../src/postgres/programs.ts";
 
-export const DEMO_HELP = `Usage: agent demo [--ttl SECONDS] [--keep] [--user NAME]
-
-Runs a cluster of three nodes on this machine in one temporary directory: bootstrap, switchover, death of the
-primary's host, failover, return of the host, while a client writes all the time. Needs PostgreSQL's programs.
-
-${DEMO_OPTIONS.map(([option, help]) => `  ${option.padEnd(18)}  ${help}`).join("\n")}
-
-Examples:
-${DEMO_EXAMPLES.map((example) => `  ${example}`).join("\n")}
-`;
-
-/** Returns the exit code. `args`: what follows "demo" on the command line. */
-export async function demoCommand(args: readonly string[]): Promise<number> {
-  let options;
-  try {
-    options = parseArgs({
-      args: [...args],
-      options: {
-        ttl: { type: "string", default: "5" },
-        keep: { type: "boolean", default: false },
-        stop: { type: "string" },
-        user: { type: "string" },
-        // The client process of a cluster; not for people.
-        client: { type: "string" },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }).values;
-  } catch (error) {
-    return usageError((error as Error).message);
-  }
-  if (options.client !== undefined) {
-    await runClient(options.client);
-    return 0;
-  }
-  if (options.help) {
-    process.stdout.write(DEMO_HELP);
-    return 0;
-  }
-  if (options.stop !== undefined) return await stopKept(options.stop);
-  const ttlS = Number(options.ttl);
-  if (!Number.isInteger(ttlS) || ttlS < 2 || ttlS > MAX_TTL_S) {
-    return usageError(`--ttl takes whole seconds, from 2 to ${MAX_TTL_S}`);
-  }
-
-  const user = chooseUser(options.user);
+/** Returns the exit code. Throws UsageError. */
+export async function demoCommand(given: Arguments): Promise<number> {
+  const stop = given.value("stop");
+  if (stop !== null) return await stopKept(stop);
+  const ttlS = wholeNumber("--ttl", given.value("ttl") ?? "5", 2, MAX_TTL_S);
+  const user = chooseUser(given.value("user"));
   if (typeof user === "object" && user !== null) return fail(user.error);
   let programs: Programs;
   try {
@@ -72,7 +32,7 @@ export async function demoCommand(args: readonly string[]): Promise<number> {
   if (user !== null) {
     say(`started as root, and PostgreSQL refuses to run as root: the nodes run as the user ${user}`);
   }
-  return await withCluster(ttlS, user, options.keep);
+  return await withCluster(ttlS, user, given.flag("keep"));
 }
 
 async function withCluster(ttlS: number, user: string | null, keep: boolean): Promise<number> {
@@ -96,9 +56,9 @@ async function withCluster(ttlS: number, user: string | null, keep: boolean): Pr
 }
 
 /** The user that runs the nodes; null: the one that runs this program. */
-function chooseUser(asked: string | undefined): string | null | { error: string } {
+function chooseUser(asked: string | null): string | null | { error: string } {
   if (process.getuid?.() !== 0) {
-    return asked === undefined ? null : { error: "--user needs root: without it the nodes run as you" };
+    return asked === null ? null : { error: "--user needs root: without it the nodes run as you" };
   }
   const name = asked ?? "postgres";
   const user = findUser(name);
@@ -144,9 +104,4 @@ function say(text: string): void {
 function fail(text: string): number {
   process.stderr.write(`Error: ${text}\n`);
   return 1;
-}
-
-function usageError(text: string): number {
-  process.stderr.write(`Error: ${text}\n\n${DEMO_HELP}`);
-  return 2;
 }

@@ -1,7 +1,10 @@
 /** The program as a process: what its first argument makes of it, and its exit codes. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { optionsOf, readWords } from "./command_line.ts";
+import { programCommands } from "./commands.ts";
 import { wordsOf } from "./program_name.ts";
+import { runProgram } from "./testing.ts";
 
 function agent(...words: string[]) {
   return called(process.execPath, words);
@@ -56,35 +59,77 @@ test("each command explains itself", async () => {
   }
 });
 
-test("an option that would be read otherwise than it was meant is refused, and nothing is done", async () => {
-  const dryRun = "Error: option `--dry-run` is given once, and takes no value\n";
-  const notUnderstood = "is not understood: its value is expected as the next word\n";
-  const said: readonly (readonly [string, readonly string[]])[] = [
-    [dryRun, ["install-service", "--dry-run=true", "/nonexistent.yml"]],
-    [dryRun, ["install-service", "--dry-run", "--dry-run", "/nonexistent.yml"]],
-    ["Error: option `--user <name>` is given more than once\n", [
-      "run",
-      "--user",
-      "a",
-      "--user",
-      "b",
-      "/no.yml",
-    ]],
-    [`Error: option \`--user <name>\` ${notUnderstood}`, ["run", "--user", "007", "/no.yml"]],
-    [`Error: option \`--user <name>\` ${notUnderstood}`, ["run", "--no-user", "/no.yml"]],
-    [`Error: option \`--confirm <scope>\` ${notUnderstood}`, ["recover", "--confirm.x", "y", "/no.yml"]],
-    [`Error: option \`--confirm <scope>\` ${notUnderstood}`, ["recover", "--confirm", "1e3", "/no.yml"]],
-  ];
-  await Promise.all(said.map(async ([text, words]) => {
-    const hint = `Try 'agent ${words[0]} --help' for help.\n`;
-    expect(await agent(...words)).toEqual({ code: 2, out: "", err: text + hint });
-  }));
+/** What is wrong, and which option it is. */
+const MISREAD: readonly (readonly [said: string, words: readonly string[]])[] = [
+  ["Option '--dry-run' takes no value", ["install-service", "--dry-run=true"]],
+  ["Option '--dry-run' is given more than once", ["install-service", "--dry-run", "--dry-run"]],
+  ["Got unexpected extra argument (/no.yml)", ["install-service", "--dry-run", "/no.yml"]],
+  ["Option '--user' is given more than once", ["run", "--user", "a", "--user", "b", "/no.yml"]],
+  ["Unknown option '--no-user'", ["run", "--no-user", "/no.yml"]],
+  ["Unknown option '--usr'. Did you mean '--user'?", ["run", "--usr", "a", "/no.yml"]],
+  ["Unknown option '--confirm.x'. Did you mean '--confirm'?", ["recover", "--confirm.x", "y", "/no.yml"]],
+  ["Unknown option '--userName'", ["run", "--userName", "a"]],
+  ["Unknown option '-x'", ["validate-config", "-px", "/no.yml"]],
+  ["Option '--user' needs a value (NAME).", ["run", "/no.yml", "--user"]],
+  ["Option '--user' needs a value (NAME), and it is empty", ["run", "--user", "", "/no.yml"]],
+  [
+    "Option '--also' needs a value (DIRECTORY). Before '--force-new-cluster' is one missing, or write --also=VALUE.",
+    ["recover", "--also", "--force-new-cluster", "/no.yml"],
+  ],
+  ["Got unexpected extra argument (b.yml c.yml)", ["run", "/no.yml", "b.yml", "c.yml"]],
+  ["An argument is empty", ["run", ""]],
+  ["Missing argument FILES", ["replay", "--limit", "3"]],
+  ["Invalid value for '--limit': '1e3' is not a whole number from 0.", ["replay", "--limit", "1e3", "/no"]],
+  ["Invalid value for '--ttl': '0x5' is not a whole number from 2 to 3600.", ["demo", "--ttl", "0x5"]],
+  ["No completion for 'csh': one of bash, zsh, fish", ["completion", "csh"]],
+  ["--witness goes with one file: with several, no host is looked at", [
+    "validate-config",
+    "--witness",
+    "a",
+    "b",
+  ]],
+  ["Unknown option '--\\u001b[2J\\u0000'", ["run", "--\u001b[2J\u0000"]],
+];
+
+test("a wrong command line is refused with what is wrong in it, and nothing is done", async () => {
+  for (const [said, words] of MISREAD) {
+    const hint = `Try 'agent ${words[0]} --help' for help.`;
+    expect({ words, ...await runProgram(words) }).toEqual({
+      words,
+      code: 2,
+      out: "",
+      err: `Error: ${said}\n${hint}`,
+    });
+  }
 });
 
-test("numbers as values, and directories given twice, are taken as they are written", async () => {
-  const numeric = await agent("recover", "--also", "/no/a", "--also", "/no/b", "--confirm", "7", "/no.yml");
-  expect(numeric.err).not.toContain("option `");
-  expect((await agent("recover", "--confirm=7", "/no.yml")).err).not.toContain("option `");
+test("values are taken as they are written, behind a flag, too", async () => {
+  const user = await runProgram(["install-service", "--print", "--user", "007", "--config=7"]);
+  // From its source: it would be a service of the compiled program.
+  expect(user.err).toStartWith("Error: a service runs the compiled program");
+  const rows: readonly (readonly [command: string, line: string, given: object])[] = [
+    ["run", "--user 007 7", { user: ["007"], words: ["7"] }],
+    ["run", "--user=1e3 -- -x.yml", { user: ["1e3"], words: ["-x.yml"] }],
+    ["recover", "--force-new-cluster --also a --also=-b f.yml", {
+      "force-new-cluster": [true],
+      also: ["a", "-b"],
+      words: ["f.yml"],
+    }],
+    ["validate-config", "-ip --witness f.yml", {
+      "ignore-listen-port": [true],
+      print: [true],
+      witness: [true],
+      words: ["f.yml"],
+    }],
+    ["install-service", "-cx.yml --dry-run", { config: ["x.yml"], "dry-run": [true], words: [] }],
+  ];
+  for (const [name, line, expected] of rows) {
+    const command = programCommands().commands.find((one) => one.name === name)!;
+    const { positionals, values } = readWords(command, line.split(" "))!;
+    const given = optionsOf(command).map(({ names: [option] }) => [option, values(option!)] as const);
+    const there = given.filter(([, list]) => list.length > 0);
+    expect({ line, ...Object.fromEntries(there), words: positionals }).toEqual({ line, ...expected });
+  }
 });
 
 test("an unknown command or option is refused with exit code 2 and a hint", async () => {

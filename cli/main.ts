@@ -20,6 +20,8 @@ function main(argv: readonly string[]): Promise<void> {
       return import("../src/agent/health/sync_probe_process.ts").then(({ runSyncProbe }) =>
         runSyncProbe(argv[1]!)
       );
+    case "__client":
+      return import("../src/demo/client_process.ts").then(({ runClient }) => runClient(argv[1]!));
     case "__complete":
       return import("./ctl_process.ts").then(({ runComplete }) => runComplete(argv.slice(1)));
     case "ctl":
@@ -28,10 +30,10 @@ function main(argv: readonly string[]): Promise<void> {
     case "witness": {
       // Before anything else of theirs is loaded.
       const signals = new HeldSignals(process);
-      return import("./commands.ts").then(({ runCommandLine }) => runCommandLine(argv, signals));
+      return import("./program_process.ts").then(({ runProgram }) => runProgram(argv, signals));
     }
     default:
-      return import("./commands.ts").then(({ runCommandLine }) => runCommandLine(argv));
+      return import("./program_process.ts").then(({ runProgram }) => runProgram(argv));
   }
 }
 

@@ -5,7 +5,14 @@
 import { basename } from "node:path";
 
 /** What the program and its completion start themselves, by whatever name its file has. */
-export const INTERNAL: readonly string[] = ["guard", "__postgres", "__probe", "__sync_probe", "__complete"];
+export const INTERNAL: readonly string[] = [
+  "guard",
+  "__postgres",
+  "__probe",
+  "__sync_probe",
+  "__client",
+  "__complete",
+];
 
 const PATRONI_OPTIONS = ["--generate-config", "--generate-sample-config", "--validate-config"];
 

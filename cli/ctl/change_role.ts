@@ -1,6 +1,7 @@
 /** `agent ctl promote-cluster` and `demote-cluster`: whether the cluster follows another one. */
 import { type ClusterJson, parseAnswer, readWarnings, STATUS } from "../../src/api/client.ts";
 import type { JsonObject } from "../../src/model/json.ts";
+import { shownWord } from "./arguments.ts";
 import { type Command, type Context, FORCE } from "./command.ts";
 import { CtlError, UsageError } from "./errors.ts";
 import { leaderOf, onlyClusterName } from "./members.ts";
@@ -50,7 +51,7 @@ export const demoteCluster: Command = {
 function sourceOf({ arguments: given }: Context): JsonObject {
   const port = given.value("port");
   if (port !== null && !/^\d+$/.test(port)) {
-    throw new UsageError(`Invalid value for '--port': '${port}' is not a valid integer.`);
+    throw new UsageError(`Invalid value for '--port': ${shownWord(port)} is not a valid integer.`);
   }
   const source = {
     host: given.value("host"),

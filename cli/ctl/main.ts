@@ -3,7 +3,7 @@
  * code.
  */
 import { ClusterAccess } from "./access.ts";
-import { parseArguments } from "./arguments.ts";
+import { extraArguments, parseArguments, shownWord } from "./arguments.ts";
 import type { Arguments, Command } from "./command.ts";
 import { CtlError, UsageError } from "./errors.ts";
 import { commandHelp, GROUP_OPTIONS, groupHelp, usageLine } from "./help.ts";
@@ -32,9 +32,7 @@ export async function ctlCommand(words: readonly string[], io: Io): Promise<numb
       return 0;
     }
     const max = command.maxPositionals ?? Infinity;
-    if (own.positionals.length > max) {
-      throw new UsageError(`Got unexpected extra argument (${own.positionals.slice(max).join(" ")})`);
-    }
+    if (own.positionals.length > max) throw extraArguments(own.positionals.slice(max));
     checkVerb(own, command);
     const settings = findSettings(groupOptions(group, own, command), io);
     const cluster = new ClusterAccess(settings, io);
@@ -81,7 +79,9 @@ async function commandNamed(name: string): Promise<Command> {
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (entry) return await entry.load();
   const guess = nearest(name, Object.keys(COMMANDS));
-  throw new UsageError(`No such command '${name}'.${guess === null ? "" : ` Did you mean '${guess}'?`}`);
+  throw new UsageError(
+    `No such command ${shownWord(name)}.${guess === null ? "" : ` Did you mean '${guess}'?`}`,
+  );
 }
 
 /** The group's options may stand on either side of the command, unless it has one of the same name. */

@@ -1,7 +1,8 @@
 /** Choosing members by name and role, and asking whether they are meant. */
 import type { ClusterJson, ClusterMemberJson } from "../../src/api/client.ts";
 import type { Context } from "./command.ts";
-import { CtlError, UsageError } from "./errors.ts";
+import { extraArguments } from "./arguments.ts";
+import { CtlError } from "./errors.ts";
 import { printMembers } from "./members_table.ts";
 import { confirm, prompt } from "./prompt.ts";
 
@@ -41,7 +42,7 @@ export function splitClusterName(
 
 /** For commands that take nothing but the name of the cluster. */
 export function onlyClusterName({ arguments: { positionals } }: Context): string | null {
-  if (positionals.length > 1) throw new UsageError(`Got unexpected extra argument (${positionals[1]})`);
+  if (positionals.length > 1) throw extraArguments(positionals.slice(1));
   return positionals[0] ?? null;
 }
 

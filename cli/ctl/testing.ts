@@ -51,15 +51,24 @@ export class StubCluster {
   }
 }
 
-export async function runCtl(
+export function runCtl(
   words: readonly string[],
   typed: readonly string[] = [],
   environment: Io["environment"] = {},
 ): Promise<Outcome> {
+  return withLists(typed, environment, (io) => ctlCommand(words, io));
+}
+
+/** Runs a command at a terminal made of lists. */
+export async function withLists(
+  typed: readonly string[],
+  environment: Io["environment"],
+  run: (io: Io) => Promise<number>,
+): Promise<Outcome> {
   let out = "";
   let err = "";
   const lines = [...typed];
-  const code = await ctlCommand(words, {
+  const code = await run({
     out: (line) => void (out += `${line}\n`),
     err: (line) => void (err += `${line}\n`),
     ask: (text) => void (out += text),

@@ -1,6 +1,7 @@
 /** Repeats the output of a command, for -w and -W, and for `agent ctl watch`. */
 import type { Context } from "./command.ts";
 import { MAX_TIMEOUT_S } from "../../src/model/limits.ts";
+import { shownWord } from "./arguments.ts";
 import { CtlError, UsageError } from "./errors.ts";
 import type { Colour } from "./colour.ts";
 import type { Io } from "./io.ts";
@@ -25,7 +26,9 @@ export function secondsOf({ arguments: given }: Context): number | null {
   const value = given.value("watch");
   const seconds = value !== null ? Number(value) : given.flag("W") ? 2 : null;
   if (seconds !== null && !(seconds > 0 && seconds <= MAX_TIMEOUT_S)) {
-    throw new UsageError(`Invalid value for '-w' / '--watch': '${value}' is not a valid number of seconds.`);
+    throw new UsageError(
+      `Invalid value for '-w' / '--watch': ${shownWord(value!)} is not a valid number of seconds.`,
+    );
   }
   return seconds;
 }

@@ -3,7 +3,8 @@ import { jsonText, parseAnswer, type Reply, WHY, type WhyJson } from "../../src/
 import { plainLine } from "../../src/model/plain_text.ts";
 import type { ClusterAccess } from "./access.ts";
 import { type Command, type Context, FORMAT, WATCH } from "./command.ts";
-import { CtlError, UsageError } from "./errors.ts";
+import { extraArguments } from "./arguments.ts";
+import { CtlError } from "./errors.ts";
 import { eventLine } from "./event_lines.ts";
 import { splitClusterName } from "./members.ts";
 import { watching } from "./watch.ts";
@@ -31,7 +32,7 @@ async function show(context: Context): Promise<void> {
   const { io, arguments: given, cluster: access } = context;
   const cluster = await access.look(null, { showsAge: true });
   const [name, more] = splitClusterName(given.positionals, cluster).members;
-  if (more !== undefined) throw new UsageError(`Got unexpected extra argument (${more})`);
+  if (more !== undefined) throw extraArguments([more]);
   const known = [...cluster.members, ...cluster.agent?.unreachable ?? []].find((member) =>
     member.name === name
   );

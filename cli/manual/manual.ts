@@ -3,6 +3,7 @@
  * are printed from it, so that they cannot say anything else.
  */
 import type { CAC } from "cac";
+import { optionsOf } from "../command_line.ts";
 import type { Command, OptionSpec } from "../ctl/command.ts";
 import { GROUP_OPTIONS } from "../ctl/help.ts";
 import { COMMANDS } from "../ctl/registry.ts";
@@ -46,7 +47,7 @@ export async function readManual(
     usage: argumentsText(command.rawName.slice(command.name.length).trim()),
     summary: command.description,
     description: descriptions[command.name] ?? "",
-    options: [...command.options.map(ofCac), HELP],
+    options: [...optionsOf(command).map(ofSpec), HELP],
     examples: command.examples.map((example) => typeof example === "string" ? example : example("agent")),
     commands: [],
   }));
@@ -56,7 +57,7 @@ export async function readManual(
     usage: "COMMAND [ARGS]...",
     summary: "Show and change a running cluster",
     description: "Shows and changes the cluster, through the REST API of any member that answers.",
-    options: GROUP_OPTIONS.filter(({ hidden }) => hidden !== true).map(ofCtl),
+    options: GROUP_OPTIONS.filter(({ hidden }) => hidden !== true).map(ofSpec),
     examples: ["agent ctl list", "agent ctl -c /etc/agent/node1.yml switchover --candidate node2 --force"],
     commands: await Promise.all(names.map(async (name) => ofCommand(name, await COMMANDS[name]!.load()))),
   };
@@ -82,18 +83,7 @@ function argumentsText(of: string): string {
   );
 }
 
-/** `-p, --print`, `--user <name>`. */
-function ofCac({ rawName, description }: CAC["commands"][number]["options"][number]): ManualOption {
-  const value = /[<[](\w+)[>\]]/.exec(rawName)?.[1] ?? null;
-  return {
-    names: rawName.replace(/[<[].*$/, "").split(",").map((name) => name.trim()),
-    value: value === null ? null : value.toUpperCase(),
-    choices: [],
-    help: description,
-  };
-}
-
-function ofCtl({ names, short, value, choices, help }: OptionSpec): ManualOption {
+function ofSpec({ names, short, value, choices, help }: OptionSpec): ManualOption {
   const long = names.filter((name) => name.length > 1).map((name) => `--${name}`);
   return {
     names: [...(short === undefined ? [] : [`-${short}`]), ...long],
@@ -115,14 +105,14 @@ function ofCommand(name: string, { usage, description, options, examples }: Comm
     usage,
     summary: COMMANDS[name]!.summary,
     description,
-    options: shown.map(ofCtl),
+    options: shown.map(ofSpec),
     examples,
     commands: verbsOf(usage).map(([verb, rest]) => ({
       name: verb,
       usage: rest,
       summary: "",
       description: "",
-      options: shown.filter(({ of }) => of === undefined || of.includes(verb)).map(ofCtl),
+      options: shown.filter(({ of }) => of === undefined || of.includes(verb)).map(ofSpec),
       examples: [],
       commands: [],
     })),

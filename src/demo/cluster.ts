@@ -290,7 +290,7 @@ export class Cluster {
    * run it in another network namespace.
    */
   startClient(hosts: readonly Host[] = this.members, prefix: readonly string[] = []): Client {
-    const command = [...prefix, ...(this.options.clientCommand ?? [this.options.binary, "demo", "--client"])];
+    const command = [...prefix, ...(this.options.clientCommand ?? [this.options.binary, "__client"])];
     const client = new Client(command, this.directory, {
       targets: hosts.map((host) => ({
         node: host.name,

@@ -103,7 +103,7 @@ echo "{\"targets\":[${targets%,}],\"user\":\"postgres\",\"password\":\"super\",\
   \"logFile\":\"$work/client.log\",\"firstId\":1,\"slowness\":1}" >client.json
 chown postgres: client.json
 # The client ends with its standard input.
-(sleep 600 | as "$work/agent" demo --client "$work/client.json" >client.out 2>&1 &)
+(sleep 600 | as "$work/agent" __client "$work/client.json" >client.out 2>&1 &)
 until_true 30 "a confirmed write" grep -q ^A client.log
 before=$(postmasters)
 

@@ -3,7 +3,6 @@
  * place.
  */
 export const RUNTIME_FILES: readonly string[] = [
-  "cli/commands.ts",
   "cli/config_source.ts",
   "cli/ctl/external_programs.ts",
   "cli/ctl/local_file.ts",
@@ -15,6 +14,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "cli/guard.ts",
   "cli/log_directory.ts",
   "cli/main.ts",
+  "cli/program_process.ts",
   "cli/recover.ts",
   "cli/recover_survey.ts",
   "cli/replay.ts",
