@@ -3,6 +3,10 @@
 # The result depends only on the sources, the lockfile, the target and the name of the output: two builds are equal byte by byte.
 # usage: ./compile.sh [OUTFILE [TARGET]]     TARGET: linux-x64, linux-x64-baseline (old CPUs), linux-arm64; without it, this machine
 set -eu
+case ${1:-} in
+  -h | --help) sed -n '/^# usage: /,/^[^#]/s/^# //p' "$0" && exit ;;
+  -*) printf 'error: unknown option %s (see --help)\n' "$1" >&2 && exit 2 ;;
+esac
 cd "$(dirname "$0")"
 out=${1:-dist/agent}
 target=${2:-}

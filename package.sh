@@ -4,6 +4,10 @@
 #   SOURCE_DATE_EPOCH: the time of the files (that of the last commit); DEB_COMPRESSION: xz, gzip, zstd or none;
 #   DEB_MAINTAINER: "Name <address>"
 set -eu
+case ${1:-} in
+  -h | --help) sed -n '/^# usage: /,/^[^#]/s/^# //p' "$0" && exit ;;
+  -*) printf 'error: unknown option %s (see --help)\n' "$1" >&2 && exit 2 ;;
+esac
 cd "$(dirname "$0")"
 out=${1:-dist}
 [ $# -eq 0 ] || shift

@@ -54,6 +54,18 @@ test("a target without a runtime is refused, before anything is fetched", () => 
   );
 });
 
+test("a script asked for its usage, or for an option that it does not have, builds nothing", () => {
+  const root = join(import.meta.dir, "..");
+  for (const name of ["compile.sh", "package.sh", "test/package/run.sh", "test/watchdog/run.sh"]) {
+    const script = join(root, name);
+    const usage = run("bash", script, "--help");
+    expect({ name, status: usage.status, stderr: usage.stderr }).toEqual({ name, status: 0, stderr: "" });
+    expect(usage.stdout).toMatch(new RegExp(`^usage: (\\./)?${name} `));
+    const { status, stderr } = run("bash", script, "--fast");
+    expect({ status, stderr }).toEqual({ status: 2, stderr: "error: unknown option --fast (see --help)\n" });
+  }
+});
+
 test("the checksum of each runtime is known for the release of Bun that builds here", () => {
   const root = join(import.meta.dir, "..");
   const { version } = JSON.parse(readFileSync(join(root, "node_modules/bun/package.json"), "utf8"));

@@ -3,6 +3,10 @@
 # needs debootstrap and Debian's mirror. The Debian is kept for the next time in DEBIAN_ROOTS (/var/tmp/agent-debian).
 # usage: test/package/run.sh [DIRECTORY_OF_PACKAGES]     without it they are built first
 set -euo pipefail
+case ${1:-} in
+  -h | --help) sed -n '/^# usage: /,/^[^#]/s/^# //p' "$0" && exit ;;
+  -*) printf 'error: unknown option %s (see --help)\n' "$1" >&2 && exit 2 ;;
+esac
 cd "$(dirname "$0")/../.."
 here=$PWD/test/package
 . "$here/lib.sh"

@@ -3,6 +3,10 @@
 # 26 MB). Where that is not possible, the tests are skipped and say why.
 # usage: test/watchdog/run.sh [softdog] [i6300esb]      (i6300esb is in Debian's full kernel: 70 MB)
 set -euo pipefail
+case ${1:-} in
+  -h | --help) sed -n '/^# usage: /,/^[^#]/s/^# //p' "$0" && exit ;;
+  -*) printf 'error: unknown option %s (see --help)\n' "$1" >&2 && exit 2 ;;
+esac
 cd "$(dirname "$0")/../.."
 [ $# -gt 0 ] || set -- softdog
 export WATCHDOG_DRIVERS="$*"
