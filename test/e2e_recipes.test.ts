@@ -67,6 +67,11 @@ story("HAProxy shows a certificate that the members want from everybody", haprox
   await expect(bare).rejects.toThrow();
 });
 
+story("what faces the clients does not go on as root", haproxy !== null && pgbouncer !== null, async () => {
+  await fixture.allWell();
+  expect(["haproxy", "pgbouncer"].filter((name) => fixture.uidOf(name) === 0)).toEqual([]);
+});
+
 story("after a switchover every way leads to the new primary, and nothing is lost", true, async () => {
   const old = await fixture.allWell();
   const begin = nowMs();

@@ -205,6 +205,11 @@ export class RecipeFixture extends NetworkFixture {
     return path;
   }
 
+  /** The user that a program has gone on as. */
+  uidOf(name: string): number {
+    return this.#services.find((service) => service.name === name)!.uid;
+  }
+
   #addWay(name: string, ask: Ask): void {
     this.ways.push(new Way(name, ask, this.ways.length * IDS_PER_WAY));
   }

@@ -44,11 +44,11 @@ export class Service {
   #process: ChildProcess | null = null;
   readonly #command: readonly string[];
   readonly #directory: string;
-  readonly #name: string;
+  readonly name: string;
 
   /** `directory`: where it works. Where that is a host's, it ends with the host. */
   constructor(name: string, command: readonly string[], directory: string) {
-    this.#name = name;
+    this.name = name;
     this.#command = command;
     this.#directory = directory;
   }
@@ -57,14 +57,20 @@ export class Service {
     return this.#process !== null && this.#process.exitCode === null && this.#process.signalCode === null;
   }
 
+  /** The user that the program has gone on as. */
+  get uid(): number {
+    const status = readFileSync(`/proc/${this.#process!.pid}/status`, "utf8");
+    return Number(/^Uid:\s+\d+\s+(\d+)/m.exec(status)![1]);
+  }
+
   ensure(): void {
     if (this.runs) return;
-    const log = openSync(join(this.#directory, `${this.#name}.log`), "a");
+    const log = openSync(join(this.#directory, `${this.name}.log`), "a");
     const [program, ...args] = this.#command;
     this.#process = spawn(program!, args, { cwd: this.#directory, stdio: ["ignore", log, log] });
     closeSync(log);
     this.#process.on("error", (error) => {
-      throw new Error(`${this.#name} did not start: ${error.message}`);
+      throw new Error(`${this.name} did not start: ${error.message}`);
     });
   }
 
