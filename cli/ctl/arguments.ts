@@ -28,7 +28,7 @@ export function parseArguments(words: readonly string[], specs: readonly OptionS
   for (const token of tokens) {
     if (token.kind !== "option") continue;
     const spec = byName.get(token.name);
-    if (spec === undefined) throw unknownOption(token.rawName, specs);
+    if (spec === undefined) throw unknownOption(token.rawName, words[token.index]!, specs);
     const value = valueOf(spec, token);
     checkChoice(spec, value);
     given.set(spec.names[0]!, [...given.get(spec.names[0]!) ?? [], value]);
@@ -103,7 +103,10 @@ function valueOf({ value: placeholder }: OptionSpec, { rawName, value, inlineVal
   return value;
 }
 
-function unknownOption(rawName: string, specs: readonly OptionSpec[]): UsageError {
+/** `word`: the one that holds it, maybe in a group of letters. */
+function unknownOption(rawName: string, word: string, specs: readonly OptionSpec[]): UsageError {
+  // The runtime splits a group at half characters, too.
+  if (!/^--|^-[!-~]$/.test(rawName)) return new UsageError(`Unknown option ${shownWord(word)}`);
   const name = rawName.replace(/^--?/, "");
   const known = specs.filter(({ hidden }) => hidden !== true).flatMap(({ names }) => names);
   const guess = nearest(name, known.filter((one) => one.length > 1));

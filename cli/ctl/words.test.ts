@@ -30,6 +30,8 @@ const VALUES = [
   "ttl=\u0000",
   "../..",
   "🐘".repeat(300),
+  "\u202e\u001b[2J",
+  "x".repeat(10_000),
 ];
 
 /** The spelling of an option of the command, or any text in its place. */
@@ -60,6 +62,7 @@ test("any words of a command line end with 0, 1 or 2, and without --force nothin
       const { code, err } = await runCtl(["-d", cluster.address, name, ...own, ...words], []);
       expect([0, 1, 2]).toContain(code);
       if (code === 2) expect(err).toContain("Error: ");
+      expect(err).not.toMatch(/^ +at .*[:(]/m);
     }),
     { numRuns: 300 },
   );

@@ -57,11 +57,15 @@ export function installServiceCommand(options: InstallServiceOptions): number {
     config: options.config === null ? defaults.config : resolve(options.config),
     user: options.user ?? defaults.user,
   };
+  // Before anything is asked about them: no program can be started with a NUL in a name.
+  const problem = optionsProblem(unit);
+  if (problem !== null) {
+    writeError(`Error: ${problem}`);
+    return 2;
+  }
   if (print) {
-    const problem = optionsProblem(unit);
-    if (problem === null) write(unitText(unit).trimEnd());
-    else writeError(`Error: ${problem}`);
-    return problem === null ? 0 : 2;
+    write(unitText(unit).trimEnd());
+    return 0;
   }
   const plan = installPlan({ ...unit, dryRun, force }, lookAround(unit));
   const say = plan.kind === "refused" ? writeError : write;
