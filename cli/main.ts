@@ -27,11 +27,17 @@ function main(argv: readonly string[]): Promise<void> {
     case "ctl":
       return import("./ctl_process.ts").then(({ runCtl }) => runCtl(argv.slice(1)));
     case "run":
-    case "witness": {
-      // Before anything else of theirs is loaded.
-      const signals = new HeldSignals(process);
-      return import("./program_process.ts").then(({ runProgram }) => runProgram(argv, signals));
-    }
+    case "witness":
+      return import("../src/lib/quiet_memory.ts").then((memory) => {
+        if (memory.isRestless(process.env)) {
+          const why = memory.startQuiet([process.argv0, ...process.argv.slice(2)]);
+          process.stderr.write(`agent: goes on with the allocator's own settings: ${why}\n`);
+        }
+        // Before anything else of theirs is loaded.
+        const signals = new HeldSignals(process);
+        memory.letSignalsIn();
+        return import("./program_process.ts").then(({ runProgram }) => runProgram(argv, signals));
+      });
     default:
       return import("./program_process.ts").then(({ runProgram }) => runProgram(argv));
   }

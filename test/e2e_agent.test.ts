@@ -13,6 +13,7 @@ import { nowMs } from "../src/demo/now.ts";
 import { signal } from "../src/demo/processes.ts";
 import { run } from "../src/demo/run.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
+import { MEMORY_VARIABLE } from "../src/lib/quiet_memory.ts";
 import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
 const TTL_S = 5;
@@ -62,6 +63,21 @@ story("the guard is a process of its own, and PostgreSQL is its child, not the a
   const status = readFileSync(`/proc/${primary.postmasterPid()}/status`, "utf8");
   expect(Number(/^PPid:\s+(\d+)/m.exec(status)?.[1])).toBe(guard!);
 });
+
+story(
+  "agent and guard run with an allocator that rarely gives memory back, and PostgreSQL is not told",
+  async (fixture) => {
+    const primary = await fixture.healed();
+    const isTold = (pid: number | null) => {
+      const variables = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+      return variables.some((one) => one.startsWith(`${MEMORY_VARIABLE}=`));
+    };
+    const told = [primary.agentPid(), primary.guardPid(), primary.postmasterPid()].map(isTold);
+    expect(told).toEqual([true, true, false]);
+    // As it was called: process lists show the name of the file.
+    expect(readFileSync(`/proc/${primary.agentPid()}/comm`, "utf8").trim()).toBe("agent");
+  },
+);
 
 story("an agent killed and started again within the lease goes unnoticed by clients", async (fixture) => {
   const { client, cluster } = fixture;

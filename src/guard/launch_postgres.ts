@@ -1,8 +1,9 @@
 /** Starts PostgreSQL as a child of this process, through the shim that becomes it (postgres_shim.ts). */
+import { MEMORY_VARIABLE } from "../lib/quiet_memory.ts";
 import type { ChildExit } from "./guard_parts.ts";
 import type { StartSpec } from "./port.ts";
 
-/** Variables for the supervision of the agent itself, which PostgreSQL and its children must not see. */
+/** Variables for the agent itself and its supervision, which PostgreSQL and its children must not see. */
 const NOT_FOR_POSTGRES = [
   "NOTIFY_SOCKET",
   "WATCHDOG_PID",
@@ -10,6 +11,7 @@ const NOT_FOR_POSTGRES = [
   "LISTEN_FDS",
   "LISTEN_PID",
   "LISTEN_FDNAMES",
+  MEMORY_VARIABLE,
 ];
 
 export interface Launcher {

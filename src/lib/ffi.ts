@@ -17,6 +17,7 @@ const declarations = {
   clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
   execv: { args: ["ptr", "ptr"], returns: "i32" },
+  setenv: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   getppid: { args: [], returns: "i32" },
   setsid: { args: [], returns: "i32" },
   signal: { args: ["i32", "ptr"], returns: "ptr" },
@@ -116,7 +117,18 @@ function stringVector(strings: readonly string[]): { vector: BigUint64Array; kee
   return { vector, keep };
 }
 
-/** Replaces this process by `path`, keeping the environment it was started with. Returns only on failure. */
+/**
+ * Sets a variable for a program that follows by execv. The runtime keeps a copy of its own: process.env does
+ * not change.
+ */
+export function setVariable(name: string, value: string): SysResult {
+  return result(libc().setenv(cString(name), cString(value), 1));
+}
+
+/**
+ * Replaces this process by `path`, keeping the environment it was started with, and what setVariable has set.
+ * Returns only on failure.
+ */
 export function execv(path: string, argv: readonly string[]): SysResult {
   const args = stringVector(argv);
   const failed = result(libc().execv(cString(path), args.vector));

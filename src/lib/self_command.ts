@@ -3,7 +3,7 @@ import { existsSync, statSync } from "node:fs";
 
 const SELF = "/proc/self/exe";
 
-function isCompiled(): boolean {
+export function isCompiled(): boolean {
   return Bun.main.startsWith("/$bunfs/");
 }
 
