@@ -32,6 +32,7 @@ export async function measureGrowth(cluster: Cluster, watchMs: number): Promise<
   const ofEach = (part: (one: Look) => number) =>
     after.map((one, i) => (part(one) - part(before[i]!)) / ((one.atMs - before[i]!.atMs) / 1000));
   const title = `${cluster.hosts.length} nodes`;
+  const memory = cluster.hosts.map(memoryMib);
   const scraped = await costOfScrape(cluster, "/metrics");
   const listed = await costOfScrape(cluster, "/cluster");
   const plain = (name: string, unit: string, samples: number[], note = "") =>
@@ -42,7 +43,7 @@ export async function measureGrowth(cluster: Cluster, watchMs: number): Promise<
     plain("CPU at rest, agent and guard of a node", "%", cpu, `the primary's: ${cpu[holder]!.toFixed(2)} %`),
     plain("sent by a node", "bytes/s", ofEach(({ sentBytes }) => sentBytes)),
     plain("packets sent by a node", "/s", ofEach(({ sentPackets }) => sentPackets)),
-    plain("memory, agent and guard (PSS)", "MiB", cluster.hosts.map(memoryMib)),
+    plain("memory, agent and guard (PSS)", "MiB", memory),
     plain("a scrape of a member, CPU of its agent", "ms", [scraped.cpuMs]),
     plain("a scrape of a member, body", "bytes", [scraped.bytes]),
     plain("GET /cluster, CPU of the agent", "ms", [listed.cpuMs]),

@@ -169,7 +169,7 @@ function late(
     (last.find((one) => one.name === "agent_late_budget_seconds" && one.labels["what"] === what)?.value ?? 0);
   const of = (quantile: string) =>
     polls.flat().filter(({ name, labels }) =>
-      name === "agent_late_seconds" && labels["what"] === what && labels["quantile"] === quantile
+      name === "agent_late_seconds" && labels["what"] === what && labels["q"] === quantile
     ).map(({ value }) => 1000 * value);
   const worst = (quantile: string) => Math.max(...of(quantile)).toFixed(1);
   const note = `in the worst 5 minutes of a member p50 ${worst("0.5")} ms, p99 ${worst("0.99")} ms, p99.9 ${
