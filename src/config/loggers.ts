@@ -53,6 +53,7 @@ export const EVENT_ROOTS = [
   "standby_moves",
   "standby_stands",
   "start",
+  "start_check",
   "stop",
   "sync_setting",
   "sync_trouble",
