@@ -83,3 +83,21 @@ test("a file that is too large for a configuration is not read", () => {
   });
   expect(cpuMs() - beganMs).toBeLessThan(1000);
 });
+
+test("a pipe is read once, and only as far as a configuration goes", async () => {
+  const file = join(temporary(), "a.yml");
+  expect(Bun.spawnSync(["mkfifo", "-m", "600", file]).exitCode).toBe(0);
+  const writer = (text: string) => Bun.spawn(["sh", "-c", text, "sh", file], { stderr: "ignore" });
+  const small = writer(`printf 'scope: x' > "$1"`);
+  expect(readSources(file)).toEqual({ sources: [{ file, text: "scope: x" }], issue: null });
+  const endless = writer(`exec cat /dev/zero > "$1"`);
+  expect(readSources(file).issue?.message).toContain("larger than 256 KiB");
+  expect(loadConfig({ path: file, environment: {}, again: true }).issues[0]?.message).toBe(
+    `cannot be read: ${file} is no ordinary file, and is not read again`,
+  );
+  await Promise.all([small.exited, endless.exited]);
+});
+
+test("a device that never ends is no configuration", () => {
+  expect(readSources("/dev/zero").issue?.message).toContain("larger than 256 KiB");
+});

@@ -77,7 +77,7 @@ export function runService(
 
   let written = writtenConfig(parsed.mergedYaml, parsed.locations);
   const reload = () => {
-    const again = loadConfig({ path: file, environment, witness });
+    const again = loadConfig({ path: file, environment, witness, again: true });
     const config = usable(again, log, where);
     if (typeof config !== "string") written = writtenConfig(again.mergedYaml, again.locations);
     return config;

@@ -71,6 +71,9 @@ test("a file that is not there or not YAML is an error with its name", async () 
     err:
       `Error: Provided config file ${missing} not existing or no read rights. Check the -c/--config-file parameter`,
   });
+  expect((await runCtl(["-c", "/dev/zero", "list"])).err).toBe(
+    "Error: /dev/zero: the file is larger than 256 KiB: this is no configuration (/dev/zero)",
+  );
   const broken = write("broken.yml", "scope: [demo");
   expect((await runCtl(["-c", broken, "list"])).err).toStartWith(
     `Error: ${broken}:1:13: a bracket that was opened `,

@@ -3,11 +3,12 @@
  * agent of this host). Reads only what it needs and checks nothing else: a file with errors elsewhere must
  * not keep anyone from looking at the cluster.
  */
-import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type ClientOptions, type ClientTls, loadClientTls } from "../../src/api/client.ts";
 import { placeOf } from "../../src/config/issues.ts";
 import { type ConfigSource, mergeSources } from "../../src/config/layers.ts";
+import { YAML_FILES } from "../../src/config/yaml.ts";
+import { readTextFiles } from "../../src/lib/text_files.ts";
 import { formatHostPort, isWildcard, parseHostPort } from "../../src/model/host_port.ts";
 import type { HostPort } from "../../src/model/config.ts";
 import type { Json, JsonObject } from "../../src/model/json.ts";
@@ -93,15 +94,13 @@ function defaultFile({ environment }: Io): string | null {
   return directory === null ? null : join(directory, "patroni", "patronictl.yaml");
 }
 
-/** A directory stands for its *.yml and *.yaml in order. */
 function readSources(path: string, mustExist: boolean): ConfigSource[] {
   try {
-    const files = statSync(path).isDirectory()
-      ? readdirSync(path).filter((name) => /\.ya?ml$/.test(name)).sort().map((name) => join(path, name))
-      : [path];
-    return files.map((file) => ({ file, text: readFileSync(file, "utf8") }));
+    return readTextFiles(path, YAML_FILES);
   } catch (error) {
     if (!mustExist) return [];
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw new CtlError(`${path}: ${message}`);
     throw new CtlError(
       `Provided config file ${path} not existing or no read rights. Check the -c/--config-file parameter`,
       { cause: error },

@@ -12,7 +12,7 @@ const HOST: Host = {
   isRoot: true,
   systemdRuns: true,
   userExists: true,
-  configExists: true,
+  config: "file",
   present: { kind: "nothing" },
   packaged: null,
 };
@@ -82,6 +82,21 @@ test("a link is left alone, also with --force", () => {
   expect(said(plan({ present: { kind: "link", to: "/srv/agent.service" } }))).toContain("/srv/agent.service");
 });
 
+test("what is no file at the place of the unit, or of the configuration, is left alone", () => {
+  expect(said(plan({ present: { kind: "no-file" } }, { force: true }))).toBe(
+    `Error: ${PATH} is no file, and is left alone: remove it`,
+  );
+  expect(said(plan({ config: "no-file" }))).toBe(
+    "Error: /etc/agent.yml is no file that a service could read",
+  );
+});
+
+test("a unit of another configuration is one that both may need", () => {
+  const present = { kind: "file", text: unitText({ ...WISH, config: "/etc/other.yml" }) } as const;
+  expect(said(plan({ present }))).toContain("a unit of another name");
+  expect(said(plan({ present: { kind: "file", text: `${TEXT}#` } }))).not.toContain("another name");
+});
+
 test("the package's unit will do where it is the same, and is overridden where it is not", () => {
   const packaged = { path: "/usr/lib/systemd/system/agent.service", text: TEXT };
   expect(plan({ packaged }).kind).toBe("done-already");
@@ -95,7 +110,7 @@ test("where it cannot be done, it says what to do", () => {
   expect(said(plan({ isRoot: false }))).toContain("sudo");
   expect(said(plan({ userExists: false }))).toContain("--user");
   expect(said(plan({ userExists: false }, UNIT_DEFAULTS.witness))).toContain("useradd --system");
-  expect(said(plan({ configExists: false }))).toContain("/etc/agent.yml does not exist yet");
+  expect(said(plan({ config: "nothing" }))).toContain("/etc/agent.yml does not exist yet");
   expect(plan({}, { user: "root" })).toMatchObject({ kind: "refused", code: 2 });
 });
 

@@ -7,14 +7,16 @@ export type Present =
   | { readonly kind: "nothing" }
   | { readonly kind: "file"; readonly text: string }
   /** A masked unit is one to /dev/null. */
-  | { readonly kind: "link"; readonly to: string };
+  | { readonly kind: "link"; readonly to: string }
+  /** A directory, a pipe, a device. */
+  | { readonly kind: "no-file" };
 
 export interface Host {
   readonly isRoot: boolean;
   /** It is the service manager of this host, now. */
   readonly systemdRuns: boolean;
   readonly userExists: boolean;
-  readonly configExists: boolean;
+  readonly config: "file" | "nothing" | "no-file";
   /** In ADMIN_DIRECTORY. */
   readonly present: Present;
   /** The unit that a package has installed; null: none. */
@@ -47,8 +49,18 @@ export function installPlan(wish: Wish, host: Host): InstallPlan {
   const path = `${ADMIN_DIRECTORY}/${unitName(wish.witness)}`;
   const cannot = cannotInstall(wish, host, path);
   if (cannot !== null) return { kind: "refused", code: 1, lines: [`Error: ${cannot}`] };
+  if (host.config === "no-file") {
+    return {
+      kind: "refused",
+      code: 1,
+      lines: [`Error: ${wish.config} is no file that a service could read`],
+    };
+  }
   const text = unitText(wish);
   const { present, packaged } = host;
+  if (present.kind === "no-file") {
+    return { kind: "refused", code: 1, lines: [`Error: ${path} is no file, and is left alone: remove it`] };
+  }
   if (present.kind === "link") {
     return { kind: "refused", code: 1, lines: [`Error: ${linked(path, present.to)}`] };
   }
@@ -105,11 +117,19 @@ function differs(path: string, present: string, text: string): readonly string[]
     `Error: ${path} is another one, and stays as it is. What you have set there belongs into a drop-in ` +
     "(systemctl edit), which wins over the unit and outlives it. --force writes the new unit, and keeps this one " +
     `as ${path}.old`,
+    ...(configOf(present) === configOf(text) ? [] : [
+      "It is for another configuration. Where both are to run, on one host, the second one is a unit of another name, " +
+      "with a StateDirectory= of its own: --print shows what to begin with",
+    ]),
   ];
 }
 
-function notes({ config, witness }: Wish, { configExists }: Host): readonly string[] {
-  if (configExists) return [];
+function configOf(unit: string): string | undefined {
+  return /^AssertPathExists=(.*)$/m.exec(unit)?.[1];
+}
+
+function notes({ config, witness }: Wish, host: Host): readonly string[] {
+  if (host.config === "file") return [];
   const check = witness ? "validate-config --witness" : "validate-config";
   return [
     `${config} does not exist yet, and the service does not start without it: agent ${check} ${config}`,

@@ -14,6 +14,8 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
+  rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { resolve } from "node:path";
@@ -88,7 +90,7 @@ function lookAround({ witness, config, user }: UnitOptions): Host {
     systemdRuns: existsSync("/run/systemd/system"),
     // By the name service, as systemd will: users need not be in /etc/passwd.
     userExists: spawnSync("id", ["-u", "--", user], { stdio: "ignore" }).status === 0,
-    configExists: existsSync(config),
+    config: configAt(config),
     present: presentAt(`${ADMIN_DIRECTORY}/${name}`),
     packaged: packaged === undefined ? null : { path: packaged, text: readFileSync(packaged, "utf8") },
   };
@@ -98,7 +100,14 @@ function presentAt(path: string): Present {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return { kind: "nothing" };
   if (found.isSymbolicLink()) return { kind: "link", to: readlinkSync(path) };
-  return { kind: "file", text: readFileSync(path, "utf8") };
+  return found.isFile() ? { kind: "file", text: readFileSync(path, "utf8") } : { kind: "no-file" };
+}
+
+/** A directory stands for the files in it. */
+function configAt(path: string): Host["config"] {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return "nothing";
+  return found.isFile() || found.isDirectory() ? "file" : "no-file";
 }
 
 function install(
@@ -143,6 +152,9 @@ export function replaceFile(path: string, text: string, onKept: (kept: string) =
     // Whatever the umask is: everybody may read a unit, and --dry-run needs no rights.
     fchmodSync(fd, 0o644);
     fsyncSync(fd);
+  } catch (error) {
+    rmSync(fresh);
+    throw error;
   } finally {
     closeSync(fd);
   }

@@ -25,6 +25,8 @@ export const MAX_YAML_BYTES = 256 * 1024;
 export const YAML_TOO_LARGE = `the file is larger than ${
   MAX_YAML_BYTES / 1024
 } KiB: this is no configuration`;
+/** How the files of a configuration are read. A character has at most 4 bytes. */
+export const YAML_FILES = { names: /\.ya?ml$/, maxBytes: 4 * MAX_YAML_BYTES, tooLarge: YAML_TOO_LARGE };
 /** Pieces that the text falls into: keys, values, signs, gaps and line ends. */
 const MAX_PIECES = 50_000;
 
