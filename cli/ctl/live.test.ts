@@ -1,8 +1,6 @@
 /** `agent ctl watch` on a terminal, and what it leaves behind. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import type { Io } from "./io.ts";
-import { ctlCommand } from "./main.ts";
-import { StubCluster } from "./testing.ts";
+import { StubCluster, watched } from "./testing.ts";
 
 let cluster: StubCluster;
 
@@ -11,44 +9,8 @@ beforeEach(() => {
 });
 afterEach(() => cluster.stop());
 
-/** Presses the keys one after the other, each when a picture has its text. */
-async function watched(
-  keys: readonly (readonly [text: string, key: string])[],
-  { rows, beforeKey = () => {} }: { rows: number; beforeKey?: (key: string) => void },
-): Promise<{ code: number; written: string[]; released: boolean }> {
-  const written: string[] = [];
-  const left = [...keys];
-  let handle: (key: string) => void = () => {};
-  let released = false;
-  const io: Io = {
-    out: (line) => void written.push(line),
-    err: (line) => void written.push(line),
-    ask: (text) => {
-      written.push(text);
-      const [next] = left;
-      if (next === undefined || !text.includes("\x1b[H") || !text.includes(next[0])) return;
-      const [, key] = left.shift()!;
-      beforeKey(key);
-      // After the picture, as a key of a user comes.
-      queueMicrotask(() => handle(key));
-    },
-    onKey: (given) => {
-      handle = given;
-      return () => void (released = true);
-    },
-    readLine: () => Promise.resolve(null),
-    readAll: () => Promise.resolve(""),
-    readSecret: () => Promise.resolve(null),
-    isTerminal: true,
-    size: () => ({ rows, columns: 120 }),
-    environment: { NO_COLOR: "1" },
-  };
-  const code = await ctlCommand(["-d", cluster.address, "watch", "-w", "0.01"], io);
-  return { code, written, released };
-}
-
 test("the members and the last events have a screen of their own until q; then the screen is as it was", async () => {
-  const { code, written, released } = await watched([["demo", "x"], ["demo", "q"]], { rows: 40 });
+  const { code, written, released } = await watched(cluster, [["demo", "x"], ["demo", "q"]], { rows: 40 });
   expect([code, released]).toEqual([0, true]);
   expect(written[0]).toBe("\x1b[?1049h\x1b[?25l");
   expect(written.at(-1)).toBe("\x1b[?25h\x1b[?1049l");
@@ -61,7 +23,7 @@ test("the members and the last events have a screen of their own until q; then t
 });
 
 test("it goes on when nobody answers, with the last picture and the error above it", async () => {
-  const { written } = await watched([["demo", "x"], ["Error: ", "\x03"]], {
+  const { written } = await watched(cluster, [["demo", "x"], ["Error: ", "\x03"]], {
     rows: 40,
     beforeKey: (key) => {
       if (key === "x") void cluster.stop();
@@ -84,7 +46,7 @@ test("as many events are shown as there is room for, each on one line, the lates
     (_, index) => ({ ...event, index, id: index + 1, text: "x".repeat(300) }),
   );
   cluster.port.changeDcs({ events });
-  const { written } = await watched([["demo", "q"]], { rows: 30 });
+  const { written } = await watched(cluster, [["demo", "q"]], { rows: 30 });
   const lines = written[1]!.replaceAll("\x1b[K", "").split("\n");
   const shown = lines.filter((line) => line.startsWith(" #"));
   expect(shown.length).toBeGreaterThan(10);
@@ -96,7 +58,7 @@ test("as many events are shown as there is room for, each on one line, the lates
   const pairs = events.map((one, index) => ({ ...one, text: "short", kind: kinds[index % 2]! }));
   cluster.port.changeDcs({ events: pairs });
   for (const rows of [30, 31, 32]) {
-    const { written } = await watched([["demo", "q"]], { rows });
+    const { written } = await watched(cluster, [["demo", "q"]], { rows });
     const lines = written[1]!.replaceAll("\x1b[K", "").split("\n");
     // No cause stands without its event.
     expect(lines[lines.indexOf(" Events:") + 1]).toStartWith(" #");

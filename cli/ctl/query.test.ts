@@ -3,10 +3,10 @@
  * own: test/postgres_lifecycle.test.ts.
  */
 import { expect, test } from "bun:test";
-import { createServer, type Server, type Socket } from "node:net";
+import type { Server, Socket } from "node:net";
 import type { Json } from "../../src/model/json.ts";
 import { jsonValue } from "./query_value.ts";
-import { StubCluster } from "./testing.ts";
+import { postgresServer, StubCluster } from "./testing.ts";
 
 test("numbers, booleans and documents are such in JSON where it holds them exactly; all else is the server's text", () => {
   const rows: readonly (readonly [type: number, text: string | null, value: Json])[] = [
@@ -32,28 +32,12 @@ test("numbers, booleans and documents are such in JSON where it holds them exact
   for (const [type, text, value] of rows) expect([text, jsonValue(type, text)]).toEqual([text, value]);
 });
 
-const SSL_REQUEST = 80877103;
-const AUTHENTICATED = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49]);
-
 /** A server that lets everybody in, and breaks the connection at the first statement. */
-async function breakingServer(queries: string[], breakIt: (socket: Socket) => void): Promise<Server> {
-  const server = createServer((socket) => {
-    let started = false;
-    socket.on("error", () => {});
-    socket.on("data", (bytes: Buffer) => {
-      if (started) {
-        queries.push(String(bytes));
-        setTimeout(() => breakIt(socket), 20);
-      } else if (bytes.readInt32BE(4) === SSL_REQUEST) socket.write("N");
-      else {
-        started = true;
-        socket.write(AUTHENTICATED);
-      }
-    });
+const breakingServer = (queries: string[], breakIt: (socket: Socket) => void): Promise<Server> =>
+  postgresServer((socket, bytes) => {
+    queries.push(String(bytes));
+    breakIt(socket);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return server;
-}
 
 /** `agent ctl query` on a primary whose PostgreSQL is that server. */
 async function queryOn(server: Server, words: readonly string[], typed: readonly string[] = []) {

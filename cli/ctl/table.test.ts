@@ -35,12 +35,17 @@ test("rows are ruled off when a cell has several lines", () => {
   ].join("\n"));
 });
 
+test("a tab in a cell moves no border", () => {
+  const lines = table("", COLUMNS, [["a\tb", "1"], ["12345678\tc", "2"]]).split("\n");
+  expect(lines.slice(3, 5)).toEqual(["| a       b         |  1 |", "| 12345678        c |  2 |"]);
+});
+
 test("without rows the borders remain", () => {
   expect(table("", COLUMNS, [])).toBe("+------+----+\n| Name | TL |\n+------+----+\n+------+----+");
 });
 
 test("every line of a table is as long as the others, whatever signs are in it, and none is cut in half", () => {
-  const sign = fc.string({ unit: "grapheme", maxLength: 12 }).filter((text) => !/[\r\n]/.test(text));
+  const sign = fc.string({ unit: "grapheme", maxLength: 12 }).filter((text) => !/[\r\n\t]/.test(text));
   fc.assert(fc.property(sign, fc.array(fc.tuple(sign, sign), { maxLength: 4 }), (title, rows) => {
     const columns = [{ title: "Member", align: "left" }, { title: "Host", align: "right" }] as const;
     const lines = table(` Cluster: ${title} `, columns, rows).split("\n");

@@ -23,8 +23,9 @@ export function table(
 export function tableLines(
   title: string,
   columns: readonly Column[],
-  rows: readonly (readonly string[])[],
+  texts: readonly (readonly string[])[],
 ): readonly TableLine[] {
+  const rows = texts.map((row) => row.map((cell) => cell.split("\n").map(withoutTabs).join("\n")));
   const header = columns.map((column) => column.title);
   const widths = columns.map((_, index) =>
     Math.max(...[header, ...rows].flatMap((row) => (row[index] ?? "").split("\n").map(textWidth)))
@@ -56,6 +57,11 @@ function rowLines(row: readonly string[], columns: readonly Column[], widths: re
     });
     return `|${parts.join("|")}|`;
   });
+}
+
+/** A tab would move what stands behind it, the border as well. */
+function withoutTabs(line: string): string {
+  return line.split("\t").reduce((shown, part) => `${shown}${" ".repeat(8 - textWidth(shown) % 8)}${part}`);
 }
 
 function textWidth(text: string): number {

@@ -1,5 +1,6 @@
 /** Runs `agent ctl` in tests: against a stub of an agent behind real HTTP, with a terminal made of lists. */
 import { mkdtempSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MemoryNetwork, monotonicClock, openWal, RaftNode } from "../../raft/mod.ts";
@@ -83,6 +84,43 @@ export async function withLists(
   return { code, out: out.replace(/\n$/, ""), err: err.replace(/\n$/, "") };
 }
 
+/** `agent ctl watch` on a terminal. Presses the keys in turn, each when a picture has its text. */
+export async function watched(
+  { address }: StubCluster,
+  keys: readonly (readonly [text: string, key: string])[],
+  { rows, beforeKey = () => {} }: { rows: number; beforeKey?: (key: string) => void },
+): Promise<{ code: number; written: string[]; released: boolean }> {
+  const written: string[] = [];
+  const left = [...keys];
+  let handle: (key: string) => void = () => {};
+  let released = false;
+  const io: Io = {
+    out: (line) => void written.push(line),
+    err: (line) => void written.push(line),
+    ask: (text) => {
+      written.push(text);
+      const [next] = left;
+      if (next === undefined || !text.includes("\x1b[H") || !text.includes(next[0])) return;
+      const [, key] = left.shift()!;
+      beforeKey(key);
+      // After the picture, as a key of a user comes.
+      queueMicrotask(() => handle(key));
+    },
+    onKey: (given) => {
+      handle = given;
+      return () => void (released = true);
+    },
+    readLine: () => Promise.resolve(null),
+    readAll: () => Promise.resolve(""),
+    readSecret: () => Promise.resolve(null),
+    isTerminal: true,
+    size: () => ({ rows, columns: 120 }),
+    environment: { NO_COLOR: "1" },
+  };
+  const code = await ctlCommand(["-d", address, "watch", "-w", "0.01"], io);
+  return { code, written, released };
+}
+
 const AT = "2026-11-28T12:00:00.000Z";
 const IDENTITY = { clusterId: 4711, nodeId: 1 };
 
@@ -126,4 +164,68 @@ export async function writeLog(commands: readonly CommandBody[]): Promise<TestLo
     storage.close();
   };
   return { directory, stop };
+}
+
+const SSL_REQUEST = 80877103;
+
+function message(kind: string, ...parts: readonly (Buffer | string)[]): Buffer {
+  const body = Buffer.concat(parts.map((part) => Buffer.from(part)));
+  return Buffer.concat([Buffer.from(kind), int32(body.length + 4), body]);
+}
+
+function int16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeInt16BE(value);
+  return bytes;
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  return bytes;
+}
+
+const READY = message("Z", "I");
+const AUTHENTICATED = Buffer.concat([message("R", int32(0)), READY]);
+
+/** Lets everybody in. `answer`: gets what comes after that, the first statement at first. */
+export async function postgresServer(answer: (socket: Socket, bytes: Buffer) => void): Promise<Server> {
+  const server = createServer((socket) => {
+    let started = false;
+    socket.on("error", () => {});
+    socket.on("data", (bytes: Buffer) => {
+      if (started) answer(socket, bytes);
+      else if (bytes.readInt32BE(4) === SSL_REQUEST) socket.write("N");
+      else {
+        started = true;
+        socket.write(AUTHENTICATED);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+/** Texts as the server writes them; null: NULL. */
+export interface Table {
+  readonly columns: readonly (readonly [name: string, type: number])[];
+  readonly rows: readonly (readonly (string | null)[])[];
+}
+
+export function tableAnswer({ columns, rows }: Table): Buffer {
+  const described = columns.map(([name, type]) =>
+    Buffer.concat([Buffer.from(`${name}\0`), int32(0), int16(0), int32(type), int16(-1), int32(-1), int16(0)])
+  );
+  const cell = (text: string | null) =>
+    text === null ? int32(-1) : Buffer.concat([int32(Buffer.byteLength(text)), Buffer.from(text)]);
+  return Buffer.concat([
+    message("T", int16(columns.length), ...described),
+    ...rows.map((row) => message("D", int16(row.length), ...row.map(cell))),
+    message("C", `SELECT ${rows.length}\0`),
+    READY,
+  ]);
+}
+
+export function errorAnswer(code: string, text: string): Buffer {
+  return Buffer.concat([message("E", `SERROR\0VERROR\0C${code}\0M${text}\0\0`), READY]);
 }
