@@ -1,5 +1,5 @@
 /** The common part of switchover and failover: questions, the request, and its outcome. */
-import { type ClusterJson, WHY } from "../../src/api/client.ts";
+import { type ClusterJson, type Reply, WHY } from "../../src/api/client.ts";
 import { isNofailover } from "../../src/model/nofailover.ts";
 import { okJson } from "./answer_json.ts";
 import type { Context } from "./command.ts";
@@ -8,7 +8,6 @@ import { forecast } from "./forecast.ts";
 import { leaderFirst, leaderOf, onlyClusterName } from "./members.ts";
 import { printMembers, SHOWS_AGE } from "./members_table.ts";
 import { confirm, prompt } from "./prompt.ts";
-import { readConfig } from "./remote_config.ts";
 import { nextHour, parseScheduled, timestamp } from "./time.ts";
 
 interface Plan {
@@ -26,20 +25,12 @@ export async function changeLeader(context: Context, action: "switchover" | "fai
 
   const plan = await ask(context, cluster, action);
   if (context.arguments.flag("dry-run")) return await foretell(context, cluster, action, plan);
-  const body = {
-    candidate: plan.candidate,
-    ...(action === "switchover" ? { leader: plan.leader } : {}),
-    ...(plan.scheduledAt === null ? {} : { scheduled_at: plan.scheduledAt }),
-  };
+  const body = bodyOf(action, plan);
   const reply = await access.ofAny(leaderFirst(cluster), "POST", `/${action}`, { body });
   if (!reply.ok) throw new CtlError(`the outcome of the ${action} is not known: ${reply.error}`);
-  if (reply.status !== 200 && reply.status !== 202) {
-    const reason = reply.headers.get("X-Reason");
-    io.out(
-      `${capital(action)} failed, details: ${reply.status}, ${reply.text}${
-        reason === null ? "" : `: ${reason}`
-      }`,
-    );
+  const refusal = refusalOf(reply);
+  if (refusal !== null) {
+    io.out(`${capital(action)} failed, details: ${reply.status}, ${refusal}`);
     return 1;
   }
   io.out(`${timestamp(5)} ${reply.text}`);
@@ -47,17 +38,43 @@ export async function changeLeader(context: Context, action: "switchover" | "fai
   return 0;
 }
 
+function bodyOf(action: "switchover" | "failover", { leader, candidate, scheduledAt }: Plan) {
+  return {
+    candidate,
+    ...(action === "switchover" ? { leader } : {}),
+    ...(scheduledAt === null ? {} : { scheduled_at: scheduledAt }),
+  };
+}
+
+/** In the member's words; null: the request was taken. */
+function refusalOf({ status, text, headers }: Reply & { readonly ok: true }): string | null {
+  if (status === 200 || status === 202) return null;
+  const reason = headers.get("X-Reason");
+  return reason === null ? text : `${text}: ${reason}`;
+}
+
+/** What a member answers to a request that it refuses as such; all else says nothing of the cluster. */
+const VERDICTS: readonly number[] = [200, 202, 400, 412, 422, 503];
+
 /** Changes nothing. Returns 0 when it would be possible, else 1. */
 async function foretell(
   { io, cluster: access }: Context,
   cluster: ClusterJson,
   action: "switchover" | "failover",
-  { candidate, scheduledAt }: Plan,
+  plan: Plan,
 ): Promise<number> {
-  const why = okJson(await access.get("/agent/why"), WHY);
-  const { value } = await readConfig(access, cluster.scope);
-  const asked = { action, leader: leaderOf(cluster), candidate, scheduledAt };
-  const { isPossible, lines } = forecast(asked, cluster, why, value);
+  // The path is one of its own: what does not know it cannot take it for a request.
+  const body = bodyOf(action, plan);
+  const reply = await access.ofAny(leaderFirst(cluster), "POST", `/agent/${action}/check`, { body });
+  if (!reply.ok) throw new CtlError(`whether the ${action} is possible is not known: ${reply.error}`);
+  if (!VERDICTS.includes(reply.status)) {
+    throw new CtlError(
+      `whether the ${action} is possible is not known: a member answers ${reply.status}, ${reply.text}`,
+    );
+  }
+  const { candidate, scheduledAt } = plan;
+  const asked = { action, leader: leaderOf(cluster), candidate, scheduledAt, refusal: refusalOf(reply) };
+  const { isPossible, lines } = forecast(asked, cluster, okJson(await access.get("/agent/why"), WHY));
   for (const line of lines) io.out(line);
   io.out("Nothing was changed (--dry-run).");
   return isPossible ? 0 : 1;

@@ -80,10 +80,32 @@ test("in synchronous mode only a synchronous standby can take over by a switchov
 
 test("nothing is possible without a majority, and nothing without a candidate in pause", async () => {
   cluster.port.changeDynamic({ pause: true });
-  expect((await said("switchover")).lines[0]).toEndWith(": in pause a candidate must be named");
-  cluster.port.change({ dcsAgeMs: 61_000 });
+  // In the words of the member, which has judged it.
+  expect((await said("switchover")).lines[0]).toEndWith(
+    ": Switchover is possible only to a specific candidate in a paused state",
+  );
+  const { raft } = cluster.port.view();
+  cluster.port.change({ raft: { ...raft!, leader: null } });
   const { out } = await cluster.ctl(["switchover", "--candidate", "node2", "--dry-run"]);
   expect(out).toContain(": no majority of the voters is in contact, and nothing can be changed without one");
+});
+
+test("what a member would refuse is not possible, whatever the members' states look like", async () => {
+  cluster.port.changeDcs({ initialize: null });
+  const { code, lines } = await said("failover", "--candidate", "node2");
+  expect([code, lines[0]]).toEqual([
+    1,
+    "Not possible now: failover of demo to node2: failover is not possible: the cluster is not initialized",
+  ]);
+});
+
+test("a member that answers neither yes nor no is an error", async () => {
+  cluster.port.changeRestapi({ authentication: { username: "a", password: "b" } });
+  const { code, err } = await cluster.ctl(["switchover", "--candidate", "node2", "--dry-run"]);
+  expect([code, err]).toEqual([
+    1,
+    "Error: whether the switchover is possible is not known: a member answers 401, no auth header received",
+  ]);
 });
 
 test("a failover says how much it may lose", async () => {

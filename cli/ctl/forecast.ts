@@ -1,10 +1,10 @@
 /**
- * What a switchover or failover would do now, for --dry-run: by the members' own answers, which come from the
- * rules that decide. Nothing is asked for and nothing is reserved: a moment later it may be otherwise. Pure.
+ * What a switchover or failover would do now, for --dry-run: a member has answered whether it would take the
+ * request, and why members could not take over. Nothing is asked for and nothing is reserved: a moment later
+ * it may be otherwise. Pure.
  */
 import type { ClusterJson, ClusterMemberJson, WhyJson } from "../../src/api/client.ts";
 import { parseLsn } from "../../src/model/lsn.ts";
-import type { JsonObject } from "../../src/model/json.ts";
 
 export interface Asked {
   readonly action: "switchover" | "failover";
@@ -12,6 +12,8 @@ export interface Asked {
   /** null: the best one. */
   readonly candidate: string | null;
   readonly scheduledAt: string | null;
+  /** Why a member would refuse the request, in its words; null: it would take it. */
+  readonly refusal: string | null;
 }
 
 export interface Forecast {
@@ -28,23 +30,22 @@ interface Judged {
 export function forecast(
   asked: Asked,
   cluster: ClusterJson,
-  { unfit, fresh }: Pick<WhyJson, "unfit" | "fresh">,
-  config: JsonObject,
+  { unfit }: Pick<WhyJson, "unfit">,
 ): Forecast {
   const judged = cluster.members.filter((member) =>
     member.name !== asked.leader?.name && (asked.candidate === null || member.name === asked.candidate)
-  ).map((member): Judged => ({ member, why: unfitFor(asked, member, unfit, config) }));
+  ).map((member): Judged => ({ member, why: unfitFor(asked, cluster, member, unfit) }));
   const able = judged.filter(({ why }) => why === null).map(({ member }) => member);
   const next = asked.candidate === null ? furthest(able) : able[0] ?? null;
-  const obstacle = obstacleTo(asked, cluster, fresh, next);
   const to = next === null ? asked.candidate ?? "another member" : next.name;
   const from = asked.leader === null ? "" : ` from ${asked.leader.name}`;
   const what = `${asked.action} of ${cluster.scope}${from} to ${to}`;
   const reasons = judged.filter(({ why }) => why !== null).map(({ member, why }) =>
     `  ${member.name}: ${why}`
   );
-  if (obstacle !== null || next === null) {
-    const why = obstacle ?? "no member could take over";
+  // A request that it would take can wait in vain for a member that streams.
+  if (asked.refusal !== null || next === null) {
+    const why = asked.refusal ?? "no member could take over";
     return { isPossible: false, lines: [`Not possible now: ${what}: ${why}`, ...reasons] };
   }
   const when = asked.scheduledAt === null
@@ -64,25 +65,11 @@ export function forecast(
   };
 }
 
-function obstacleTo(
-  { action, leader, candidate }: Asked,
-  cluster: ClusterJson,
-  fresh: boolean,
-  next: ClusterMemberJson | null,
-): string | null {
-  if (!fresh || cluster.agent?.fresh === false) {
-    return "no majority of the voters is in contact, and nothing can be changed without one";
-  }
-  if (cluster.pause && candidate === null) return "in pause a candidate must be named";
-  if (action === "switchover" && leader === null) return "there is no leader that could hand over";
-  return next === null ? "no member could take over" : null;
-}
-
 function unfitFor(
   { action, leader }: Asked,
+  { members }: ClusterJson,
   member: ClusterMemberJson,
   unfit: WhyJson["unfit"],
-  config: JsonObject,
 ): string | null {
   // An operator who names a member for a failover has seen how far it is behind.
   const found = unfit.find((one) =>
@@ -93,13 +80,9 @@ function unfitFor(
   if (member.state !== "streaming") {
     return `does not stream from ${leader?.name ?? "the leader"} (${member.state})`;
   }
-  const strict = isSynchronous(config) && member.role !== "sync_standby";
-  return strict ? "is no synchronous standby" : null;
-}
-
-/** In quorum mode the raft leader finds out who has everything. */
-function isSynchronous({ synchronous_mode: mode, standby_cluster: followed }: JsonObject): boolean {
-  return (followed ?? null) === null && (mode === true || /^(on|true|yes)$/i.test(String(mode ?? "")));
+  // In quorum mode the raft leader finds out who has everything.
+  const isStrict = members.some(({ role }) => role === "sync_standby");
+  return isStrict && member.role !== "sync_standby" ? "is no synchronous standby" : null;
 }
 
 function furthest(members: readonly ClusterMemberJson[]): ClusterMemberJson | null {
