@@ -202,8 +202,8 @@ export class Member {
     const failsafeAtMs = failsafe.askIfDue(voter.board.seen(nowMs));
     voter.lead();
     this.#sayRace(nowMs);
-    this.#keep(nowMs);
-    this.#publish(clock.now());
+    // The others are told at once of what is newly decided; what follows from it wakes the loop.
+    if (this.#keep(nowMs)) this.#publish(clock.now());
     return Math.min(
       publisher.dueMs,
       renewAtMs,
@@ -302,7 +302,8 @@ export class Member {
     if (line !== null) log.info("lock", line);
   }
 
-  #keep(nowMs: number): void {
+  /** True: something is done, or it was decided otherwise than before. */
+  #keep(nowMs: number): boolean {
     const { voter, tenancy, actor, observer, stopNote, leadFailures, ownEvents, options } = this.#rooms;
     const { guard, postgres } = options;
     const view = postgres.view();
@@ -336,9 +337,11 @@ export class Member {
         options.log.info("lock", "promoted self to leader by acquiring session lock");
       }
     }
-    if (!decision.mayLeave) return;
-    const done = this.#onStopped;
-    this.#onStopped = null;
-    done?.();
+    if (decision.mayLeave) {
+      const done = this.#onStopped;
+      this.#onStopped = null;
+      done?.();
+    }
+    return isNew || decision.actions.length > 0;
   }
 }

@@ -43,7 +43,8 @@ export class StopNote {
     const detail = action?.kind === "restart" ? RESTART_STEP.exec(action.detail) : null;
     if (detail !== null) this.asked(detail[1] as StopStep, detail[2]!, at);
     const stopping = action?.kind === "stop" || action?.kind === "restart" || view.shutdown !== null;
-    if (this.#last !== null && process === "running" && !stopping) this.#last = { ...this.#last, over: true };
+    const serves = process === "running" && !stopping;
+    if (serves && this.#last?.over === false) this.#last = { ...this.#last, over: true };
   }
 }
 

@@ -301,7 +301,7 @@ export class Voter {
   #heard(status: MemberStatus, from: number): void {
     const { dcs, clock, name } = this.#options;
     if (status.name === name) return this.#duties.namesake();
-    const known = this.board.seen(0).find((seen) => seen.status.name === status.name)?.status;
+    const known = this.board.last(status.name);
     if (!this.board.hear(status, from, clock.now())) return;
     this.sightings.heard(status, dcs.state.lock);
     if (status.wallMs !== undefined) this.skews.heard(status.name, status.wallMs, this.#options.wallMs());

@@ -21,6 +21,8 @@ export class StatusBoard {
   #witnesses = new Map<number, { readonly notice: WitnessNotice; readonly atMs: number }>();
   #primaryLsn: Lsn | null = null;
   readonly #course = new WalCourse();
+  /** What was last asked for: within one look it is asked for several times. */
+  #seen: { readonly nowMs: number; readonly records: DcsState; readonly statuses: SeenStatus[] } | null = null;
 
   constructor(records: () => DcsState) {
     this.#records = records;
@@ -44,6 +46,7 @@ export class StatusBoard {
     ) return false;
     for (const [name, entry] of this.#entries) if (entry.from === from) this.#entries.delete(name);
     this.#entries.set(status.name, { status, atMs: nowMs, from });
+    this.#seen = null;
     const position = leaderLsn(status);
     if (position !== null && this.#isHolder(status, from)) {
       this.#primaryLsn = position;
@@ -62,11 +65,26 @@ export class StatusBoard {
   }
 
   /** All statuses with their age, sorted by name. */
-  seen(nowMs: number): SeenStatus[] {
-    return [...this.#entries.values()]
-      .filter(({ status, from }) => (this.#recordedNode(status.name) ?? from) === from)
-      .map(({ status, atMs }) => ({ status, ageMs: nowMs - atMs }))
-      .sort((a, b) => a.status.name < b.status.name ? -1 : 1);
+  seen(nowMs: number): readonly SeenStatus[] {
+    const records = this.#records();
+    if (this.#seen?.nowMs !== nowMs || this.#seen.records !== records) {
+      const statuses = [...this.#entries.values()]
+        .filter(({ status, from }) => this.#isMembers(status.name, from))
+        .map(({ status, atMs }) => ({ status, ageMs: nowMs - atMs }))
+        .sort((a, b) => a.status.name < b.status.name ? -1 : 1);
+      this.#seen = { nowMs, records, statuses };
+    }
+    return this.#seen.statuses;
+  }
+
+  /** The last status of the member of that name, whatever its age. */
+  last(name: string): MemberStatus | undefined {
+    const entry = this.#entries.get(name);
+    return entry !== undefined && this.#isMembers(name, entry.from) ? entry.status : undefined;
+  }
+
+  #isMembers(name: string, from: number): boolean {
+    return (this.#recordedNode(name) ?? from) === from;
   }
 
   /** For how long each standby has lacked WAL that the primary had, by name; see WalCourse. */
