@@ -31,16 +31,18 @@ export class CutWatch {
     nowMs: number,
     uncut = false,
   ): number {
+    this.#cut = null;
+    if (lock.holder !== null || !isPromised(sync)) {
+      this.#since = null;
+      return Infinity;
+    }
     const view = postgres.view();
     const { directory, process, writable, inRecovery, cutOff, action, walEnd, lastLookMs } = view;
-    this.#cut = null;
     const isIntact = directory.kind === "valid" && directory.standbySignal && !directory.formerPrimary &&
       !directory.wroteAlone;
     const isOff = process === "none" ||
       (process === "running" && inRecovery === true && (cutOff === true || uncut));
-    const isCut = lock.holder === null && isPromised(sync) && isIntact && isOff && !writable &&
-      action === null;
-    if (!isCut) {
+    if (!isIntact || !isOff || writable || action !== null) {
       this.#since = null;
       return Infinity;
     }

@@ -285,8 +285,9 @@ export class Member {
     const tenure = tenancy.tenure();
     const isHolder = tenure.kind === "holding" && tenure.epoch === dcs.state.lock.epoch;
     if (isHolder) sightings.seen(tenure.epoch);
-    streamedTo.note(postgres.view());
-    const status = publisher.publish(statusInput(this.#rooms, this.#wishes, nowMs), earlyMs);
+    const view = postgres.view();
+    streamedTo.note(view);
+    const status = publisher.publish(statusInput(this.#rooms, this.#wishes, view, nowMs), earlyMs);
     if (status === null) return;
     board.hear(status, raft.id, nowMs);
     if (isHolder) sightings.heard(status, dcs.state.lock);
@@ -312,7 +313,7 @@ export class Member {
     leadFailures.look(view, tenancy.tenure().kind === "holding", tenancy.heldSinceMs, nowMs, at);
     if (view.action?.kind === "restart" || view.action?.kind === "start") this.#wishes.restart = false;
     this.reinitialization.look(view);
-    const node = nodeView(this.#rooms, this.#wishes, nowMs);
+    const node = nodeView(this.#rooms, this.#wishes, view, nowMs);
     const decision = keep(node);
     const isNew = voter.note("keeper", decision, decision.actions);
     observer.vouched.decided(decision.actions, node.dcs.lock.epoch);

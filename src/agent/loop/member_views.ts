@@ -3,6 +3,7 @@ import { whyReinit } from "../../brain/keep/rejoin.ts";
 import type { NodeView } from "../../brain/keep/view.ts";
 import type { BrokenRules } from "../../dcs/broken_rules.ts";
 import { isUnfenced } from "../../model/life.ts";
+import type { PostgresView } from "../../model/postgres_view.ts";
 import type { WatchdogView } from "../lease/watchdog.ts";
 import type { MemberRooms } from "./member_rooms.ts";
 import type { OwnLook } from "./own_events.ts";
@@ -19,16 +20,21 @@ export interface Wishes {
   readonly restartTimeoutS: number | null;
 }
 
-export function nodeView(rooms: MemberRooms, wishes: Wishes, nowMs: number): NodeView {
+export function nodeView(
+  rooms: MemberRooms,
+  wishes: Wishes,
+  postgres: PostgresView,
+  nowMs: number,
+): NodeView {
   const { options, voter, tenancy, failsafe, observer, reinitialization, syncPen, flushWatch, life } = rooms;
-  const { name, incarnation, clock, dcs, postgres, guard, raft, watchdog, broken } = options;
+  const { name, incarnation, clock, dcs, guard, raft, watchdog, broken } = options;
   return observer.view({
     name,
     incarnation,
     dcs: dcs.state,
     dynamic: voter.dynamic,
     joined: tenancy.isJoined,
-    postgres: postgres.view(),
+    postgres,
     guard: guard.view(),
     tenure: tenancy.tenure().kind,
     heldSinceMs: tenancy.heldSinceMs,
@@ -52,12 +58,16 @@ export function nodeView(rooms: MemberRooms, wishes: Wishes, nowMs: number): Nod
   }, nowMs);
 }
 
-export function statusInput(rooms: MemberRooms, wishes: Wishes, nowMs: number): Omit<OwnStatusInput, "seq"> {
+export function statusInput(
+  rooms: MemberRooms,
+  wishes: Wishes,
+  view: PostgresView,
+  nowMs: number,
+): Omit<OwnStatusInput, "seq"> {
   const { options, voter, tenancy, settling, cutWatch, streamedTo, stopNote, leadFailures, life } = rooms;
   const isAsked = wishes.restart || rooms.reinitialization.wanted !== null;
-  const { name, incarnation, dcs, postgres, guard, raft, facts, watchdog } = options;
+  const { name, incarnation, dcs, guard, raft, facts, watchdog } = options;
   const { tags, connUrl, apiUrl } = facts();
-  const view = postgres.view();
   return {
     name,
     incarnation,

@@ -26,11 +26,12 @@ export class WalSettling {
    * come again.
    */
   look(lock: LockRecord, postgres: Pick<PostgresPort, "view" | "refresh">, nowMs: number): number {
-    const { receivedLsn, lastLookMs, process } = postgres.view();
-    if (lock.holder !== null || process !== "running") {
+    const view = lock.holder === null ? postgres.view() : null;
+    if (view?.process !== "running") {
       this.#state = null;
       return Infinity;
     }
+    const { receivedLsn, lastLookMs } = view;
     const state = this.#state;
     if (state === null || state.epoch !== lock.epoch) {
       // Only a look that was begun after the lock became free counts.
