@@ -51,6 +51,15 @@ const ROWS: readonly [name: string, text: string, issues: readonly string[]][] =
   ["a name with a slash", minimalWith("name: node1", "name: a/b"), [
     "line 2: error: name: expected a name without slashes, and without spaces at its ends",
   ]],
+  [
+    "a passphrase that only some of the connections get",
+    minimalWith("{username: replicator", "{sslkey: /k, sslpassword: hidden, username: replicator"),
+    [
+      "line 14: warning: postgresql.authentication.replication.sslpassword: opens the key for the agent's own " +
+      "connections only. The WAL receiver, pg_basebackup and pg_rewind would show it in logs and arguments, and do " +
+      "not get it: sslkey has to name a key without a passphrase for them",
+    ],
+  ],
   ["a reserved name", minimalWith("name: node1", "name: __patroni_strict_sync_replica_placeholder__"), [
     "line 2: error: name: this name stands for a missing standby: choose another",
   ]],

@@ -133,12 +133,18 @@ function credentials(
     );
   }
   if (password !== undefined) checkPassword(password, [...path, "password"], issues);
+  // PostgreSQL logs each change of primary_conninfo, and everybody on the host sees arguments of programs.
+  if (rest.sslpassword) issues.warning([...path, "sslpassword"], OWN_CONNECTIONS_ONLY);
   const options = Object.fromEntries(CONNECTION_OPTIONS.flatMap((key) => {
     const value = rest[key];
     return typeof value === "string" && value !== "" ? [[key, value]] : [];
   }));
   return { username: username ?? defaultName, password: password ? password : null, options };
 }
+
+const OWN_CONNECTIONS_ONLY = "opens the key for the agent's own connections only. The WAL receiver, " +
+  "pg_basebackup and pg_rewind would show it in logs and arguments, and do not get it: sslkey has to name a key " +
+  "without a passphrase for them";
 
 const CONNECTION_OPTIONS = [
   "sslmode",

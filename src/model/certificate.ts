@@ -6,8 +6,16 @@ export const CERTIFICATE_KEYS = [
   "raft.tls.cafile",
   "restapi.certfile",
   "restapi.cafile",
+  "postgresql.parameters.ssl_cert_file",
+  "postgresql.parameters.ssl_ca_file",
 ] as const;
 export type CertificateKey = (typeof CERTIFICATE_KEYS)[number];
+
+/** Files of certificates that a running PostgreSQL says it uses; null: none. */
+export interface ServerCertificateFiles {
+  readonly certfile: string | null;
+  readonly cafile: string | null;
+}
 
 export interface CertificateEnd {
   /** A later version may name others. */

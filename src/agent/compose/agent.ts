@@ -72,14 +72,12 @@ function compose(
   const { log, config: { name, scope } } = options;
   const dataDir = mayStart(options.config);
   const ground = new Ground(options, () => member.voter, (message) => exit(1, message));
-  const { clock, dcs } = ground;
+  const { dcs } = ground;
   // After the raft directory was locked: only one process writes its machine id.
   const machine = ownMachine(options.config.raft.dataDir, dataDir, log);
   const guard = openGuard(options, ground, dataDir, machine, exit);
   guardStarted(guard);
-  const dynamic = ground.effective(null);
-  const sqlClock = timedClock("SQL: timer", clock);
-  const postgres = new PostgresExecutor({ config: options.config, dynamic, guard, clock: sqlClock, log });
+  const postgres = openPostgres(options, ground, guard);
   const watchdog = openWatchdog(options, ground, () => member.wake());
   const postmasterPid = () => guard.view().postmaster?.pid ?? null;
   const archiver: { failed: number | null } = { failed: null };
@@ -201,6 +199,17 @@ function openHealth(
     lookAtServer: () => lookAtServer(server.server, (failed) => archiver.failed = failed),
     dynamic: () => member().dynamic,
     changed: () => member().wake(),
+  });
+}
+
+function openPostgres({ config, log }: AgentOptions, ground: Ground, guard: GuardClient): PostgresExecutor {
+  return new PostgresExecutor({
+    config,
+    dynamic: ground.effective(null),
+    guard,
+    clock: timedClock("SQL: timer", ground.clock),
+    log,
+    certificatesUsed: (files) => ground.certificates.serverUses(files),
   });
 }
 

@@ -76,12 +76,30 @@ test("a file that is gone leaves what was known; a setting that is gone does not
   expect(expiry.readings).toEqual([]);
 });
 
+test("the certificate that PostgreSQL says it uses is told of at once, until it uses none", async () => {
+  const { at, expiry, certfile, state } = watched();
+  await at(8 * DAY_MS);
+  const key = "postgresql.parameters.ssl_cert_file";
+  const cafile = join(directory, "ca.pem");
+  state.certfile = null;
+  expiry.serverUses({ certfile, cafile });
+  expect(await at(8 * DAY_MS)).toEqual([
+    `WARNING: ${key}: the certificate in /cert.pem ends in 8 days (${ENDS}). ${ADVICE}`,
+    `WARNING: ${key.replace("cert", "ca")}: the certificate in /ca.pem ends in 8 days (${ENDS}). ${ADVICE}`,
+  ]);
+  expect(expiry.ending.map((one) => one.key)).toEqual([key, "postgresql.parameters.ssl_ca_file"]);
+  expiry.serverUses({ certfile: null, cafile: null });
+  await at(8 * DAY_MS);
+  expect(expiry.readings).toEqual([]);
+});
+
 test("a chain ends with its first certificate, authorities with their last", () => {
   const early = new Authority("a", new Date(END_MS));
   const late = new Authority("b", new Date(END_MS + DAY_MS));
   const both = `comment\n${late.ca}${early.ca}`;
   expect(lifeOf("raft.tls.certfile", both)?.ends).toBe(ENDS);
   expect(lifeOf("raft.tls.cafile", both)?.ends).toBe(new Date(END_MS + DAY_MS).toISOString());
+  expect(lifeOf("postgresql.parameters.ssl_ca_file", both)?.ends).toBe(lifeOf("raft.tls.cafile", both)?.ends);
   expect(lifeOf("raft.tls.cafile", early.ca.repeat(21))).toBe(null);
   expect(lifeOf("raft.tls.certfile", "")).toBe(null);
   expect(lifeOf("raft.tls.certfile", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")).toBe(

@@ -1,7 +1,7 @@
 /**
  * Knows when the certificates of this node end, and says it 30, 7 and 1 days before. Reads the files without
- * holding the loop, once a minute; what is done about renewed ones is not decided here (tls_watch.ts, and the
- * server of the REST interface).
+ * holding the loop, once a minute; what is done about renewed ones is not decided here (tls_watch.ts, the
+ * server of the REST interface, and server_certificates.ts for those of PostgreSQL).
  */
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -13,6 +13,7 @@ import {
   endText,
   type Nearness,
   nearnessOf,
+  type ServerCertificateFiles,
 } from "../../model/certificate.ts";
 import type { LocalConfig } from "../../model/config.ts";
 
@@ -38,6 +39,8 @@ export class CertificateExpiry {
   /** The last line about each. */
   readonly #told = new Map<CertificateKey, { readonly ends: string; readonly near: Nearness }>();
 
+  #ofServer: ServerCertificateFiles = { certfile: null, cafile: null };
+
   constructor(options: CertificateExpiryOptions) {
     this.#options = options;
   }
@@ -45,6 +48,13 @@ export class CertificateExpiry {
   /** Begins to look, and goes on until the process ends. */
   start(clock: Clock): void {
     void this.look().then(() => clock.after(LOOK_MS, () => this.start(clock)));
+  }
+
+  /** PostgreSQL says what it uses, when it has started or was told to reload. */
+  serverUses(files: ServerCertificateFiles): void {
+    if (files.certfile === this.#ofServer.certfile && files.cafile === this.#ofServer.cafile) return;
+    this.#ofServer = files;
+    void this.look();
   }
 
   /** As they were read last. */
@@ -61,7 +71,7 @@ export class CertificateExpiry {
 
   /** Never rejects. */
   async look(): Promise<void> {
-    const files = filesOf(this.#options.config());
+    const files = filesOf(this.#options.config(), this.#ofServer);
     for (const key of [...this.#known.keys()]) {
       if (!files.some((one) => one.key === key)) this.#forget(key);
     }
@@ -103,18 +113,28 @@ export class CertificateExpiry {
   }
 }
 
-function filesOf({ raft, restapi }: LocalConfig): { key: CertificateKey; file: string }[] {
+function filesOf(
+  { raft, restapi }: LocalConfig,
+  server: ServerCertificateFiles,
+): { key: CertificateKey; file: string }[] {
   const files: { readonly [key in CertificateKey]: string | null } = {
     "raft.tls.certfile": raft.tls?.certfile ?? null,
     "raft.tls.cafile": raft.tls?.cafile ?? null,
     "restapi.certfile": restapi.certfile,
     "restapi.cafile": restapi.certfile === null ? null : restapi.cafile,
+    "postgresql.parameters.ssl_cert_file": server.certfile,
+    "postgresql.parameters.ssl_ca_file": server.cafile,
   };
   return Object.entries(files).flatMap(([key, file]) =>
     file === null ? [] : [{ key: key as CertificateKey, file }]
   );
 }
 
+const AUTHORITIES: readonly CertificateKey[] = [
+  "raft.tls.cafile",
+  "restapi.cafile",
+  "postgresql.parameters.ssl_ca_file",
+];
 const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /**
@@ -122,7 +142,7 @@ const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
  * its certificates. Of several authorities, one that ends makes room for the next one: the last counts.
  */
 export function lifeOf(key: CertificateKey, text: string): { ends: string; lifeMs: number } | null {
-  const isAuthority = key.endsWith("cafile");
+  const isAuthority = AUTHORITIES.includes(key);
   const found = text.match(PEM) ?? [];
   if (isAuthority && found.length > MOST_AUTHORITIES) return null;
   const lives = found.flatMap((pem) => lifeOfOne(pem) ?? []).sort((a, b) => a.endMs - b.endMs);

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../../raft/mod.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { formatLsn } from "../../model/lsn.ts";
+import type { ServerCertificateFiles } from "../../model/certificate.ts";
 import type { GuardPort } from "../../guard/port.ts";
 import type { Log } from "../../lib/log.ts";
 import { errorText } from "../../postgres/error_text.ts";
@@ -64,6 +65,8 @@ export interface ContextParts {
   readonly memory: PostgresMemory;
   /** Something in memory is new. */
   readonly changed: () => void;
+  /** What a running server says that it uses. */
+  readonly certificatesUsed: (files: ServerCertificateFiles) => void;
 }
 
 /** The role of a standby that follows `upstream`. */

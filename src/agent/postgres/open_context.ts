@@ -2,6 +2,7 @@
 import type { Clock } from "../../../raft/mod.ts";
 import type { GuardPort } from "../../guard/port.ts";
 import type { Log } from "../../lib/log.ts";
+import type { ServerCertificateFiles } from "../../model/certificate.ts";
 import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
 import { BootstrapTries } from "../../postgres/bootstrap_tries.ts";
 import { Callbacks } from "../../postgres/callbacks.ts";
@@ -26,6 +27,8 @@ export interface ContextOptions {
   readonly memory: PostgresMemory;
   /** Something in memory is new. */
   readonly changed: () => void;
+  /** Certificates that a running server says it uses. @default nobody is told */
+  readonly certificatesUsed?: (files: ServerCertificateFiles) => void;
 }
 
 /** @throws ProgramsError when PostgreSQL is not installed where the configuration says. */
@@ -84,6 +87,7 @@ export function openContext(options: ContextOptions): PostgresContext {
     ownDir,
     memory,
     changed,
+    certificatesUsed: options.certificatesUsed ?? (() => {}),
   }, dynamic);
   memory.bootstrapDueMs = clock.now() + context.parts.tries.pauseMs(Date.now());
   return context;

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "../../../raft/node/testing.ts";
+import type { ServerCertificateFiles } from "../../model/certificate.ts";
 import type { PostgresContext } from "./context.ts";
 import { renewedFiles, ServerCertificates, tlsFiles } from "./server_certificates.ts";
 
@@ -17,9 +18,10 @@ const SETTINGS = {
 const FILES = ["/etc/ssl/server.crt", "/data/server.key"];
 
 test("the files of a server with TLS are known, relative ones in its directory", () => {
-  expect(tlsFiles(SETTINGS, "/data")).toEqual(FILES);
-  expect(tlsFiles({ ...SETTINGS, ssl: "off" }, "/data")).toEqual([]);
-  expect(tlsFiles({}, "/data")).toEqual([]);
+  const [cert, key] = FILES;
+  expect(tlsFiles(SETTINGS, "/data")).toEqual(new Map([["ssl_cert_file", cert!], ["ssl_key_file", key!]]));
+  expect(tlsFiles({ ...SETTINGS, ssl: "off" }, "/data")).toEqual(new Map());
+  expect(tlsFiles({}, "/data")).toEqual(new Map());
 });
 
 test("files that changed after the server had read them are renewed", () => {
@@ -40,18 +42,20 @@ function serverWith(directory: string, taken: () => boolean) {
     { name: "loaded", setting: "1000" },
   ];
   let reloads = 0;
+  const used: ServerCertificateFiles[] = [];
   const context = {
     dataDir: directory,
     info: () => {},
     reload: () => (reloads++, Promise.resolve(taken())),
     parts: {
       clock,
+      certificatesUsed: (files: ServerCertificateFiles) => void used.push(files),
       memory: { server: { pid: 7, ready: true } },
       log: { debug: (_: string, text: string) => fail(text) },
       server: { with: (_: unknown, use: (c: unknown) => unknown) => use({ query: () => rows }) },
     },
   } as unknown as PostgresContext;
-  return { certificates: new ServerCertificates(context), clock, reloads: () => reloads };
+  return { certificates: new ServerCertificates(context), clock, used, reloads: () => reloads };
 }
 
 function fail(text: string): never {
@@ -63,7 +67,7 @@ test("files of which the server was told are told once; a reload that failed doe
   try {
     writeFileSync(join(directory, "server.crt"), "renewed");
     let isTaken = false;
-    const { certificates, clock, reloads } = serverWith(directory, () => isTaken);
+    const { certificates, clock, used, reloads } = serverWith(directory, () => isTaken);
     // The question is asked anew after five minutes.
     const lookLater = async () => {
       clock.advance(300_001);
@@ -71,6 +75,7 @@ test("files of which the server was told are told once; a reload that failed doe
     };
     await certificates.look();
     expect(reloads()).toBe(1);
+    expect(used).toEqual([{ certfile: join(directory, "server.crt"), cafile: null }]);
     isTaken = true;
     await lookLater();
     expect(reloads()).toBe(2);

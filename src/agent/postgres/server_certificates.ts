@@ -1,6 +1,7 @@
 /**
  * Renewed certificate files of the server (ssl_cert_file and the like): PostgreSQL reads them when it is told
- * to reload its configuration, and not before. Else a certificate that was renewed in time would end.
+ * to reload its configuration, and not before. Else a certificate that was renewed in time would end. Whose
+ * end is near is not told here (certificate_expiry.ts), but which files they are.
  */
 import { isAbsolute } from "node:path";
 import { fileState } from "../../lib/file_state.ts";
@@ -38,7 +39,12 @@ export class ServerCertificates {
     try {
       const rows = await server.with({}, (connection) => connection.query(TLS_QUERY));
       const settings = Object.fromEntries(rows.map(({ name, setting }) => [name, setting ?? ""]));
-      this.#files = tlsFiles(settings, this.#context.dataDir);
+      const files = tlsFiles(settings, this.#context.dataDir);
+      this.#files = [...files.values()];
+      this.#context.parts.certificatesUsed({
+        certfile: files.get("ssl_cert_file") ?? null,
+        cafile: files.get("ssl_ca_file") ?? null,
+      });
       // Noted before they are judged: a change in between is seen at the next look.
       this.#seen = state();
       this.#askDueMs = clock.now() + ASK_AGAIN_MS;
@@ -63,14 +69,16 @@ interface RenewedFile {
   readonly atMs: number;
 }
 
-/** Absolute paths; none where the server has no TLS. */
+/** Absolute paths by their parameter; none where the server has no TLS. */
 export function tlsFiles(
   { ssl, loaded: _, ...named }: { readonly [name: string]: string | undefined },
   dataDir: string,
-): readonly string[] {
-  if (ssl !== "on") return [];
-  return Object.values(named).flatMap((file) =>
-    file === undefined || file === "" ? [] : [isAbsolute(file) ? file : join(dataDir, file)]
+): ReadonlyMap<string, string> {
+  if (ssl !== "on") return new Map();
+  return new Map(
+    Object.entries(named).flatMap(([name, file]) =>
+      file === undefined || file === "" ? [] : [[name, isAbsolute(file) ? file : join(dataDir, file)]]
+    ),
   );
 }
 
