@@ -34,8 +34,8 @@ const HEADERS = [
   "origin",
   "sec-fetch-site",
 ];
-/** Methods that the Request of the runtime refuses to have. */
-const REFUSED_METHODS: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+/** The runtime's Request would take any other one for GET ("FOO") or for POST ("post"). */
+const CHANGING_METHODS: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 
 export class Answering {
   readonly #port: ApiPort;
@@ -118,7 +118,7 @@ export class Answering {
 
   async #unsafe({ head, address, clientCertificate, body }: HttpRequest): Promise<Answer> {
     const { method } = head;
-    if (REFUSED_METHODS.has(method)) return textAnswer(501, `Unsupported method ('${method}')`);
+    if (!CHANGING_METHODS.has(method)) return textAnswer(501, `Unsupported method ('${method}')`);
     const headers = new Headers();
     for (const name of HEADERS) {
       const value = head.headers.get(name);

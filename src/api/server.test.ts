@@ -69,6 +69,23 @@ test("a connection is kept for the next request, and OPTIONS has no body", async
   expect(answer.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
 });
 
+test("a method that is not served is none that is", async () => {
+  const port = new StubPort();
+  const server = start(port);
+  for (const method of ["FOO", "PRI", "get", "Patch", "post", "PROPFIND", "TRACE", "M-SEARCH"]) {
+    for (const path of ["/primary", "/config", "/reload", "/no-such-path"]) {
+      const answer = await raw(
+        server.port,
+        `${method} ${path} HTTP/1.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`,
+      );
+      expect([method, path, answer.split("\r\n")[0], answer.split("\r\n").at(-1)]).toEqual(
+        [method, path, "HTTP/1.1 501 Not Implemented", `Unsupported method ('${method}')`],
+      );
+    }
+  }
+  expect(port.calls).toEqual([]);
+});
+
 test("a check without Host, as HAProxy sends it, is answered", async () => {
   const server = start();
   for (
