@@ -114,7 +114,7 @@ function compose(
       health.start();
     },
     stop: (done) =>
-      onceHeard(guard, clock, () =>
+      onceHeard(guard, ground.clock, () =>
         member.stop(() => {
           member.end();
           watchdog.close();

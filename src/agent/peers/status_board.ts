@@ -22,7 +22,8 @@ export class StatusBoard {
   #primaryLsn: Lsn | null = null;
   readonly #course = new WalCourse();
   /** What was last asked for: within one look it is asked for several times. */
-  #seen: { readonly nowMs: number; readonly records: DcsState; readonly statuses: SeenStatus[] } | null = null;
+  #seen: { readonly nowMs: number; readonly records: DcsState; readonly statuses: SeenStatus[] } | null =
+    null;
 
   constructor(records: () => DcsState) {
     this.#records = records;
