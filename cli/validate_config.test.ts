@@ -9,6 +9,7 @@ import { freePorts } from "../src/demo/ports.ts";
 import { DirectoryOwner } from "../src/guard/directory_owner.ts";
 import { validateConfigCommand } from "./validate_config.ts";
 import type { ValidateOptions } from "./validate_config.ts";
+import { madeByService } from "./validate_host.ts";
 
 const directories: string[] = [];
 const servers: Server[] = [];
@@ -411,4 +412,13 @@ test("several files are those of one cluster: problems of each, of the whole, an
   expect(await validated(...files)).toEqual({ code: 0, lines: ["3 files: valid, 0 warnings"] });
   const missing = await validated(files[0]!, join(directory, "none.yml"), files[2]!);
   expect([missing.code, missing.lines.at(-1)]).toEqual([1, "3 files: 1 error, 0 warnings"]);
+});
+
+test("before the first start the directory that the unit makes is not missed", () => {
+  expect(madeByService("/var/lib/agent")).toBe(
+    "the service's unit makes /var/lib/agent when it starts (StateDirectory=agent)",
+  );
+  expect(madeByService("/var/lib/agent-witness")).toContain("StateDirectory=agent-witness");
+  expect(madeByService("/var/lib/agents")).toBeNull();
+  expect(madeByService("/var/lib")).toBeNull();
 });

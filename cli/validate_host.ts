@@ -17,6 +17,7 @@ import { formatHostPort } from "../src/model/host_port.ts";
 import { missingProgram } from "../src/postgres/hook_program.ts";
 import { findPrograms, ProgramsError, withoutWaldump } from "../src/postgres/programs.ts";
 import { logDirectoryProblem } from "./log_directory.ts";
+import { STATE_DIRECTORIES } from "./systemd/unit.ts";
 
 export async function checkHost(
   config: LocalConfig,
@@ -127,16 +128,28 @@ function checkDataDirectory(dataDir: string, major: number | null, issues: Issue
 /** It exists and can be written, or the nearest directory above it can. */
 function checkWritableDirectory(path: Path, directory: string, issues: Issues): void {
   let existing = directory;
-  while (stat(existing) === null && dirname(existing) !== existing) existing = dirname(existing);
-  if (!stat(existing)?.isDirectory()) return issues.error(path, `${existing} is not a directory`);
-  if (!mayAccess(existing, constants.W_OK | constants.X_OK)) {
-    issues.error(
-      path,
-      existing === directory
-        ? `${directory} cannot be written`
-        : `${directory} does not exist and cannot be made: ${existing} cannot be written`,
-    );
+  let missing: string | null = null;
+  while (stat(existing) === null && dirname(existing) !== existing) {
+    missing = existing;
+    existing = dirname(existing);
   }
+  if (!stat(existing)?.isDirectory()) return issues.error(path, `${existing} is not a directory`);
+  if (mayAccess(existing, constants.W_OK | constants.X_OK)) return;
+  if (missing === null) return issues.error(path, `${directory} cannot be written`);
+  const later = madeByService(missing);
+  if (later !== null) return issues.warning(path, `${directory} does not exist yet: ${later}`);
+  issues.error(path, `${directory} does not exist and cannot be made: ${existing} cannot be written`);
+}
+
+/**
+ * Before the first start: the check is made by the user of the service, who may not write into /var/lib.
+ * null: the unit does not make that directory.
+ */
+export function madeByService(missing: string): string | null {
+  const name = Object.values(STATE_DIRECTORIES).find((name) => missing === `/var/lib/${name}`);
+  return name === undefined
+    ? null
+    : `the service's unit makes ${missing} when it starts (StateDirectory=${name})`;
 }
 
 function certificateFiles({ raft, restapi, ctl }: LocalConfig): [Path, string][] {

@@ -24,6 +24,9 @@ export const UNIT_DEFAULTS: { readonly [kind in "member" | "witness"]: UnitOptio
   witness: { ...MEMBER, witness: true, user: "agent-witness" },
 };
 
+/** In /var/lib: systemd makes it, for the unit's user, when the service starts. */
+export const STATE_DIRECTORIES = { member: "agent", witness: "agent-witness" } as const;
+
 export function unitName(witness: boolean): string {
   return witness ? "agent-witness.service" : "agent.service";
 }
@@ -75,7 +78,7 @@ function member(options: UnitOptions): string {
 Type=notify
 User=${options.user}
 # For raft.data_dir and postgresql.pgpass.
-StateDirectory=agent
+StateDirectory=${STATE_DIRECTORIES.member}
 StateDirectoryMode=0700
 # For the socket of PostgreSQL, with the mode that Debian gives it.
 RuntimeDirectory=postgresql
@@ -116,7 +119,7 @@ function witness(options: UnitOptions): string {
 Type=notify
 User=${options.user}
 # For raft.data_dir.
-StateDirectory=agent-witness
+StateDirectory=${STATE_DIRECTORIES.witness}
 StateDirectoryMode=0700
 ${course(options)}TimeoutStopSec=15
 OOMScoreAdjust=-900

@@ -103,6 +103,9 @@ outlives() {
 
 test_own_units() {
   check "the installation has started nothing" no inside pgrep -x agent
+  check "before the first start a member's file is valid to its user" \
+    inside runuser -u postgres -- agent validate-config /etc/agent.yml
+  check "and a witness's" inside runuser -u agent-witness -- agent validate-config --witness /etc/agent-witness.yml
   drop_in agent WatchdogSec=4
   drop_in agent-witness WatchdogSec=4
   check "both units start" inside systemctl start agent agent-witness
