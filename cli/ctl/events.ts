@@ -9,6 +9,7 @@ import { onlyClusterName } from "./members.ts";
 import { type Format, printListing } from "./output.ts";
 import { parseScheduled } from "./time.ts";
 import { watching } from "./watch.ts";
+import { orLocalRecords } from "./without_members.ts";
 import { yamlText } from "./yaml_text.ts";
 import { okJson } from "./answer_json.ts";
 
@@ -44,19 +45,27 @@ async function run(context: Context): Promise<number> {
   const { arguments: given, cluster } = context;
   const name = onlyClusterName(context);
   const format = (given.value("format") ?? "pretty") as Format;
-  const path = pathFor(given);
-  return await watching(context, async ({ io }) => {
-    await cluster.look(name);
-    const reply = await cluster.get(path);
-    if (reply.status === 503) {
-      throw new CtlError("the member that answers is of a version that shows no events");
-    }
-    const member = given.value("member");
-    print(io, okJson(reply, EVENTS), format, member === null ? "" : ` of ${member}`);
+  const member = given.value("member");
+  const about = member === null ? "" : ` of ${member}`;
+  const query = queryFor(given);
+  let code = 0;
+  await watching(context, async ({ io }) => {
+    code = await orLocalRecords({ io, cluster }, name, async () => {
+      await cluster.look(name);
+      const reply = await cluster.get(`/agent/events${query.size === 0 ? "" : `?${query}`}`);
+      if (reply.status === 503) {
+        throw new CtlError("the member that answers is of a version that shows no events");
+      }
+      print(io, okJson(reply, EVENTS), format, about);
+    }, async ({ state }) => {
+      const { localEvents } = await import("./local_answers.ts");
+      print(io, localEvents(state, query), format, about);
+    });
   });
+  return code;
 }
 
-function pathFor(given: Context["arguments"]): string {
+function queryFor(given: Context["arguments"]): URLSearchParams {
   const query = new URLSearchParams();
   const since = given.value("since");
   for (const option of ["limit", "member"]) {
@@ -64,8 +73,7 @@ function pathFor(given: Context["arguments"]): string {
     if (value !== null) query.set(option, value);
   }
   if (since !== null) query.set("since", sinceTime(since, Date.now()));
-  const text = query.toString();
-  return `/agent/events${text === "" ? "" : `?${text}`}`;
+  return query;
 }
 
 /** A time as it is, or how long ago. Throws CtlError. */

@@ -98,6 +98,47 @@ test("so do topology, history and show-config; what changes something does not",
   });
 });
 
+test("events, why and dcs get are answered from the records as well", async () => {
+  const { file, log } = await stopped();
+  const shown = (...words: string[]) => runCtl(["-c", file, ...words]);
+  for (const words of [["events"], ["why"], ["why", "demo", "b"], ["dcs", "get", "leader"]]) {
+    const { code, err } = await shown(...words);
+    expect([words, code]).toEqual([words, 1]);
+    expect(err).toStartWith("Error: No member of the cluster answers:\n  http://127.0.0.1:1: ");
+    expect(err).toContain(`Shown instead, and stale: the raft log of this host, ${log.directory}`);
+  }
+  expect((await shown("events")).out).toMatch(/^#\d+ \S+ a lock-granted: /m);
+  expect((await shown("events", "-m", "b")).out).toBe("No events of b.");
+  expect((await shown("events", "-n", "0")).err).toEndWith(
+    "\nand limit: a number from 1 to 1000 is expected",
+  );
+  const json = JSON.parse((await shown("events", "-f", "json", "-n", "1")).out);
+  expect(json).toMatchObject([{ kind: "lock-granted", member: "a", because: [expect.any(Number)] }]);
+
+  const why = await shown("why");
+  expect(why.out.split("\n")).toEqual([
+    expect.stringMatching(/^a holds the lock under epoch 1 since \S+: most advanced member\.$/),
+    "No raft leader is known: without a majority of the voters no lease is renewed.",
+    "a is not heard.",
+    "The cluster is in maintenance mode (pause): no member is promoted by itself.",
+    "",
+    "How it came:",
+    ...Array(2).fill(expect.stringMatching(/^ {2}#\d+ /)),
+  ]);
+  expect((await shown("why", "b")).out).toBe("b is not heard.");
+  expect((await shown("why", "c")).err).toEndWith("\nand c is not a member of the cluster");
+  expect(JSON.parse((await shown("why", "-f", "json")).out)).toMatchObject({ holder: "a", fresh: false });
+
+  expect((await shown("dcs", "get", "leader")).out).toBe("a");
+  expect((await shown("dcs", "get", "config")).out).toBe('{"ttl": 5, "pause": true}');
+  expect((await shown("dcs", "get", "failover")).out).toBe("");
+  for (const key of ["members/a", "status"]) {
+    const { code, out, err } = await shown("dcs", "get", key);
+    expect([code, out]).toEqual([1, ""]);
+    expect(err).toContain(`${key} is what the members report of themselves, and no log keeps it`);
+  }
+});
+
 test("without such a log, or with one that is damaged, the error names it too", async () => {
   const { file, log } = await stopped();
   rmSync(join(log.directory, "identity.json"));

@@ -35,7 +35,7 @@ export function membersOfRole(cluster: ClusterJson, role: string): ClusterMember
 /** The cluster's name may come first but need not. */
 export function splitClusterName(
   words: readonly string[],
-  cluster: ClusterJson,
+  cluster: Pick<ClusterJson, "scope">,
 ): { readonly members: readonly string[] } {
   return { members: words[0] === cluster.scope ? words.slice(1) : words };
 }

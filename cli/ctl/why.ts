@@ -8,6 +8,7 @@ import { CtlError } from "./errors.ts";
 import { eventLine } from "./event_lines.ts";
 import { splitClusterName } from "./members.ts";
 import { watching } from "./watch.ts";
+import { orLocalRecords } from "./without_members.ts";
 import { yamlText } from "./yaml_text.ts";
 import { okJson } from "./answer_json.ts";
 
@@ -25,20 +26,40 @@ export const why: Command = {
     ...WATCH,
   ],
   examples: ["agent ctl why", "agent ctl why node2", "agent ctl why -f json", "agent ctl why -w 1"],
-  run: (context) => watching(context, show),
+  async run(context) {
+    let code = 0;
+    await watching(context, async (shown) => {
+      code = await orLocalRecords(shown, null, () => show(shown), async ({ state }) => {
+        const { localWhy } = await import("./local_answers.ts");
+        const name = memberNamed(shown, shown.cluster.scope ?? "");
+        showAnswer(shown, localWhy(state, name ?? null));
+      });
+    });
+    return code;
+  },
 };
 
-async function show(context: Context): Promise<void> {
-  const { io, arguments: given, cluster: access } = context;
-  const cluster = await access.look(null, { showsAge: true });
-  const [name, more] = splitClusterName(given.positionals, cluster).members;
+/** undefined: it is asked about the lock. Throws UsageError. */
+function memberNamed({ arguments: { positionals } }: Context, scope: string): string | undefined {
+  const [name, more] = splitClusterName(positionals, { scope }).members;
   if (more !== undefined) throw extraArguments([more]);
+  return name;
+}
+
+async function show(context: Context): Promise<void> {
+  const { cluster: access } = context;
+  const cluster = await access.look(null, { showsAge: true });
+  const name = memberNamed(context, cluster.scope);
   const known = [...cluster.members, ...cluster.agent?.unreachable ?? []].find((member) =>
     member.name === name
   );
   const answer = name === undefined
     ? await ofLock(access)
     : await ofMember(access, name, known?.api_url ?? null);
+  showAnswer(context, answer);
+}
+
+function showAnswer({ io, arguments: given }: Context, answer: WhyJson): void {
   const format = given.value("format");
   if (format === "json") return io.out(jsonText(answer));
   if (format === "yaml" || format === "yml") return io.out(yamlText(answer).trimEnd());
@@ -87,7 +108,8 @@ function print(io: Context["io"], { member, answer, unfit, chain, fresh, answere
     io.out(chain[0]!.earlier_gone === true ? "How it came (earlier events are gone):" : "How it came:");
     for (const event of chain) io.out(`  ${eventLine(event)}`);
   }
-  if (fresh) return;
+  // Made of the log of this host: what it is, is told beside it.
+  if (fresh || by === "") return;
   io.out("");
   io.out(`Stale: ${by} has no contact with a majority, and tells what it knew before.`);
 }

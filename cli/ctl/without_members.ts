@@ -13,7 +13,7 @@ export async function orLocalRecords(
   { io, cluster }: Pick<Context, "io" | "cluster">,
   name: string | null,
   show: () => Promise<void>,
-  showLocal: (records: LocalRecords) => void,
+  showLocal: (records: LocalRecords) => void | Promise<void>,
 ): Promise<number> {
   try {
     await show();
@@ -21,18 +21,23 @@ export async function orLocalRecords(
   } catch (error) {
     if (!(error instanceof NobodyAnswers) || cluster.raftDirectory === null) throw error;
     if (name !== null && cluster.scope !== null && name !== cluster.scope) throw error;
-    const records = await localRecords(cluster.raftDirectory, error);
-    showLocal(records);
+    const { origin } = await shownLocally(cluster.raftDirectory, error, showLocal);
     io.err(`Error: ${error.message}`);
-    io.err(`Shown instead, and stale: ${records.origin}`);
+    io.err(`Shown instead, and stale: ${origin}`);
     return 1;
   }
 }
 
-async function localRecords(directory: string, nobody: NobodyAnswers): Promise<LocalRecords> {
+async function shownLocally(
+  directory: string,
+  nobody: NobodyAnswers,
+  showLocal: (records: LocalRecords) => void | Promise<void>,
+): Promise<LocalRecords> {
   const { readLocalRecords } = await import("./local_records.ts");
   try {
-    return readLocalRecords(directory);
+    const records = readLocalRecords(directory);
+    await showLocal(records);
+    return records;
   } catch (error) {
     if (!(error instanceof CtlError)) throw error;
     throw new CtlError(`${nobody.message}\nand ${error.message}`, { cause: error });

@@ -2,7 +2,7 @@
  * The cluster's records under the names and in the shapes of Patroni's DCS keys (docs/compatibility.md
  * section 4.2, 14).
  */
-import { knownMember } from "../model/records.ts";
+import { type DcsState, knownMember } from "../model/records.ts";
 import type { Json } from "../model/json.ts";
 import { type ShownStatus, shownStatuses } from "./cluster.ts";
 import { jsonText } from "./json_text.ts";
@@ -14,6 +14,20 @@ import { shownLeader, shownRestart } from "./status.ts";
 export function dcsKey(view: ApiView, key: string): string | null {
   const dcs = view.dcs;
   if (dcs === null) return null;
+  if (key === "status") {
+    return jsonText({
+      optime: view.progress.optime,
+      slots: view.progress.slots,
+      retain_slots: view.progress.retainSlots,
+    });
+  }
+  if (!key.startsWith("members/")) return recordKey(dcs, key);
+  const status = shownStatuses(view).find(({ name }) => name === key.slice("members/".length));
+  return status ? jsonText(memberRecord(view, status)) : null;
+}
+
+/** The value of a key that the records alone tell: none of what the members report of themselves. */
+export function recordKey(dcs: DcsState, key: string): string | null {
   switch (key) {
     case "leader":
       return shownLeader(dcs);
@@ -37,16 +51,9 @@ export function dcsKey(view: ApiView, key: string): string | null {
         sync_standby: dcs.sync.syncStandby.length === 0 ? null : [...dcs.sync.syncStandby].sort().join(","),
         quorum: dcs.sync.quorum,
       });
-    case "status":
-      return jsonText({
-        optime: view.progress.optime,
-        slots: view.progress.slots,
-        retain_slots: view.progress.retainSlots,
-      });
+    default:
+      return null;
   }
-  if (!key.startsWith("members/")) return null;
-  const status = shownStatuses(view).find(({ name }) => name === key.slice("members/".length));
-  return status ? jsonText(memberRecord(view, status)) : null;
 }
 
 function memberRecord(view: ApiView, status: ShownStatus): { readonly [key: string]: Json | undefined } {

@@ -6,7 +6,7 @@ import { type Why, whyLock, whyMember, type WhyView } from "../brain/cluster/why
 import { knownMember } from "../model/records.ts";
 import type { ApiEnv } from "./env.ts";
 import { textResponse } from "./body.ts";
-import { eventJson } from "./events.ts";
+import { eventJson } from "./shown_events.ts";
 import { jsonText } from "./json_text.ts";
 import type { ApiPort, ApiView, DecisionRecord } from "./port.ts";
 import type { WhyJson } from "./shapes.ts";

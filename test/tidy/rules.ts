@@ -101,6 +101,11 @@ export const DIRECTIONS: readonly Direction[] = [
     from: "cli/ctl/local_records",
     may: ["cli/ctl/", "src/model/", "src/lib/", "src/dcs/", "raft/mod.ts"],
   },
+  // The same, as members answer it.
+  {
+    from: "cli/ctl/local_answers",
+    may: ["cli/ctl/", "src/api/", "src/brain/", "src/config/", "src/model/"],
+  },
   { from: "cli/ctl/", may: ["cli/ctl/", "src/api/client.ts", "src/config/", "src/model/", "src/lib/"] },
   { from: "cli/", may: ["cli/", "src/", "raft/mod.ts"] },
   { from: "test/tidy", may: ["test/tidy/"] },
