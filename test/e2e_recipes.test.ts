@@ -11,8 +11,9 @@ import { waitFor } from "../src/demo/wait_for.ts";
 import { START_MS } from "./e2e/harness.ts";
 import { hasNamespaces } from "./e2e/network.ts";
 import { cutStory } from "./e2e/network_cluster.ts";
-import { haproxy, keepalived, pgbouncer, RecipeFixture } from "./e2e/recipe_cluster.ts";
-import { standbyBy } from "./e2e/ways.ts";
+import { haproxy, installed, keepalived, pgbouncer, RecipeFixture } from "./e2e/recipe_cluster.ts";
+import { commandsOf } from "./e2e/recipes.ts";
+import { APP, standbyBy } from "./e2e/ways.ts";
 
 const possible = hasNamespaces();
 const fixture = new RecipeFixture();
@@ -59,6 +60,21 @@ for (
     await readersFollow(name);
   });
 }
+
+// Older versions of libpq refuse the setting.
+const canBalance = possible && installed().major >= 16;
+
+story("load_balance_hosts brings readers by libpq to one standby and to the other", canBalance, async () => {
+  const primary = await fixture.allWell();
+  const standbys = fixture.cluster.others(primary).map(({ name }) => name).sort();
+  const ask = fixture.reader("load_balance_hosts=random");
+  const seen = new Set<string>();
+  await waitFor("readers on both standbys", START_MS, async () => {
+    seen.add(await standbyBy(ask));
+    return seen.size === 2;
+  });
+  expect([...seen].sort()).toEqual(standbys);
+});
 
 story("HAProxy shows a certificate that the members want from everybody", haproxy !== null, async () => {
   const primary = await fixture.allWell();
@@ -146,3 +162,85 @@ story(
     await waitFor("the address to be taken away", START_MS, () => !fixture.hasVirtualAddress(old));
   },
 );
+
+const EXTENSION = "pg_stat_statements";
+const [, preload, show, restart] = commandsOf("preloaded-extensions.md") as [
+  string[],
+  string[],
+  string[],
+  string[],
+];
+
+/** Every member waits for a restart, and `list` says so with this reason. */
+async function pendingOnAll(reason: string): Promise<void> {
+  for (const { name } of fixture.cluster.hosts) {
+    await waitFor(`${name} to wait for a restart`, START_MS, async () => {
+      const line = (await fixture.cluster.ctl(...show)).split("\n").find((one) => one.includes(`| ${name} `));
+      return line?.includes(reason) ?? false;
+    });
+  }
+}
+
+/** Statements that the member itself has counted in the application's database. */
+async function counted(host: Host): Promise<number> {
+  const client = await fixture.cluster.connect(host, APP);
+  try {
+    const { rows } = await client.query<{ calls: string }>(`SELECT sum(calls) AS calls FROM ${EXTENSION}`);
+    return Number(rows[0]!.calls);
+  } finally {
+    await client.end();
+  }
+}
+
+story(
+  "a library is preloaded on every member, one after the other, and its extension counts",
+  true,
+  async () => {
+    const old = await fixture.allWell();
+    const { cluster } = fixture;
+    await cluster.ctl(...preload);
+    await pendingOnAll(`shared_preload_libraries: ->${EXTENSION}`);
+    const begin = nowMs();
+    const output = await cluster.ctl(...restart);
+    expect(output).toContain(`${old.name} (by switchover)`);
+    const successor = await fixture.successorOf(old, begin);
+    await fixture.follow(successor, begin);
+    expect(await fixture.lost(successor)).toEqual([]);
+    await waitFor("no member to wait for a restart", START_MS, async () => {
+      return !(await cluster.ctl(...show)).includes("Pending restart");
+    });
+
+    const client = await cluster.connect(successor, APP);
+    await client.query(`CREATE EXTENSION ${EXTENSION}`).finally(() => client.end());
+    for (const host of cluster.hosts) {
+      await waitFor(`statements of ${host.name}`, START_MS, async () => await counted(host) > 0);
+    }
+  },
+);
+
+story("a library that one member lacks is refused; insisted on, the primary goes on", true, async () => {
+  const primary = await fixture.allWell();
+  const { cluster } = fixture;
+  const [lacking, other] = cluster.others(primary) as [Host, Host];
+  // PostgreSQL works in its data directory: each member has a place of its own beside it.
+  const library = "../preload/auto_explain";
+  for (const host of [primary, other]) fixture.giveLibrary(host, "auto_explain");
+  const asked = preload.map((one) => one.endsWith(EXTENSION) ? `${one},${library}` : one);
+  const refused = await cluster.tryCtl(...asked);
+  expect(refused.code).toBe(1);
+  expect(refused.output).toContain(
+    `${lacking.name}: shared_preload_libraries names ${library}, which is not`,
+  );
+  for (const { name } of [primary, other]) expect(refused.output).not.toContain(`${name}: shared_preload`);
+
+  await cluster.ctl(...asked, "--override");
+  await pendingOnAll("shared_preload_libraries: ");
+  const stopped = await cluster.tryCtl(...restart);
+  expect(stopped.code).toBe(1);
+  expect(stopped.output).toMatch(new RegExp(`Failed: [12]/3 ${lacking.name}: restart failed`));
+  await fixture.listed(new RegExp(`${lacking.name} .* start failed `));
+  expect(await cluster.waitForPrimary()).toBe(primary);
+  await waitFor("PostgreSQL's own words", START_MS, () => lacking.log().includes("could not access file"));
+  fixture.giveLibrary(lacking, "auto_explain");
+  expect(await fixture.allWell()).toBe(primary);
+});

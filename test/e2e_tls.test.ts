@@ -42,7 +42,7 @@ function writeRest(name: string): void {
 
 /** PostgreSQL takes a key only from a file of its own user that nobody else may read. */
 function writeServer(name: string): void {
-  certificates.write(serverOf(name), certificates.issue(name));
+  certificates.write(serverOf(name), certificates.issue(name, REST));
   const key = certificates.fileOf(serverOf(name), "key");
   chmodSync(key, 0o600);
   if (user === null) return;
@@ -109,10 +109,15 @@ story(
     expect(hosts.map((host) => host.postmasterPid())).toEqual(postmasters);
 
     const ends = `${REST_ENDS.toISOString().slice(0, 19)}.000Z`;
-    await fixture.listed(` Certificate: ${primary.name}, restapi.certfile ends in 5 days (${ends})`);
-    const { text } = await primary.rest("/metrics");
-    expect(text).toMatch(/^agent_cert_expiry_seconds\{.*restapi\.certfile"\} 4[67]\d{4}/m);
-    expect(primary.log()).toContain("restapi.certfile: the certificate in ");
+    for (const key of ["restapi.certfile", "postgresql.parameters.ssl_cert_file"]) {
+      await fixture.listed(` Certificate: ${primary.name}, ${key} ends in 5 days (${ends})`);
+      const { text } = await primary.rest("/metrics");
+      const line = text.split("\n").find((one) =>
+        one.startsWith("agent_cert_exp") && one.includes(`"${key}"`)
+      );
+      expect(line).toMatch(/ 4[67]\d{4}/);
+      expect(primary.log()).toContain(`${key}: the certificate in `);
+    }
     expect(await fixture.healed()).toBe(primary);
   },
 );

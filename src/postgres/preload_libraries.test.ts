@@ -18,7 +18,9 @@ test("a list of libraries is read as PostgreSQL reads it", () => {
 });
 
 const missing = (settings: { [name: string]: string }) =>
-  missingLibraries(settings, libDir).map(({ parameter, library }) => `${parameter} ${library}`);
+  missingLibraries(settings, libDir, join(root, "data")).map(({ parameter, library }) =>
+    `${parameter} ${library}`
+  );
 
 test("a library is looked for where PostgreSQL looks for it, with and without its suffix", () => {
   const there = ["a", "a.so", "$libdir/a", `${libDir}/a`, `${libDir}/a.so`, "$libdir/plugins/p"];
@@ -31,6 +33,11 @@ test("a library is looked for where PostgreSQL looks for it, with and without it
   expect(missing({ session_preload_libraries: "none" })).toEqual(["session_preload_libraries none"]);
   expect(missing({ local_preload_libraries: "p, a" })).toEqual(["local_preload_libraries a"]);
   expect(missing({ work_mem: "none" })).toEqual([]);
+});
+
+test("a relative path begins in the data directory, where PostgreSQL works", () => {
+  expect(missing({ shared_preload_libraries: "../more/b, ../lib/a.so" })).toEqual([]);
+  expect(missing({ shared_preload_libraries: "./more/b" })).toEqual(["shared_preload_libraries ./more/b"]);
 });
 
 test("dynamic_library_path is followed", () => {

@@ -1,15 +1,12 @@
-/** A real Prometheus that scrapes a cluster each second, with the alert rules of docs/monitoring. */
+/** A real Prometheus that scrapes a cluster with the configuration and the alert rules of docs/monitoring. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Cluster } from "../../src/demo/cluster.ts";
 import { freePorts } from "../../src/demo/ports.ts";
+import { programOf, recipe } from "./recipes.ts";
 
 const MONITORING = join(import.meta.dir, "../../docs/monitoring");
-
-function programOf(name: string): string | null {
-  return [`/usr/bin/${name}`, `/usr/local/bin/${name}`].find((path) => existsSync(path)) ?? null;
-}
 
 export const prometheus = programOf("prometheus");
 export const promtool = programOf("promtool");
@@ -24,9 +21,9 @@ export function flawsOf(metrics: string): string[] {
   return `${stdout}${stderr}`.split("\n").filter((line) => line !== "" && !PATRONIS.test(line));
 }
 
-/** The words of promtool about alert rules that are wrong; null: none is. */
-export function flawOfRules(): string | null {
-  const args = ["check", "rules", "alerts.yml"];
+/** The words of promtool about what is wrong in the configuration and its alert rules; null: nothing is. */
+export function flawOfConfig(): string | null {
+  const args = ["check", "config", "prometheus.yml"];
   const { status, stdout, stderr } = spawnSync(promtool!, args, { cwd: MONITORING, encoding: "utf8" });
   return status === 0 ? null : `${stdout}${stderr}`;
 }
@@ -51,14 +48,14 @@ export class Prometheus {
     this.#address = address;
   }
 
+  /** The file as it is, with the members' addresses in it; it scrapes each second, so that a test is short. */
   static async start(cluster: Cluster): Promise<Prometheus> {
     const [port] = await freePorts(1);
     const config = join(cluster.directory, "prometheus.yml");
     copyFileSync(join(MONITORING, "alerts.yml"), join(cluster.directory, "alerts.yml"));
-    const targets = cluster.hosts.map(({ restAddress }) => restAddress);
-    const scrape = { job_name: "agent", static_configs: [{ targets }] };
-    const global = { scrape_interval: "1s", scrape_timeout: "1s", evaluation_interval: "1s" };
-    writeFileSync(config, JSON.stringify({ global, rule_files: ["alerts.yml"], scrape_configs: [scrape] }));
+    const targets = cluster.hosts.map(({ restAddress }, i) => [`10.0.0.${i + 1}:8008`, restAddress]);
+    const values = { ...Object.fromEntries(targets), "10s": "1s" };
+    writeFileSync(config, recipe("../monitoring/prometheus.yml", values));
     const address = `127.0.0.1:${port}`;
     const args = [
       `--config.file=${config}`,

@@ -4,7 +4,16 @@
  * of docs/recipes.
  */
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -37,6 +46,7 @@ import {
   runPsql,
   TABLE,
   Way,
+  WRITES_OF_A_CONNECTION,
 } from "./ways.ts";
 
 /** Password of the role by which PgBouncer looks up the others'. */
@@ -47,6 +57,11 @@ export const haproxy = programOf("haproxy");
 export const pgbouncer = programOf("pgbouncer");
 /** Its check is made by curl. */
 export const keepalived = programOf("curl") === null ? null : programOf("keepalived");
+
+/** PostgreSQL as the members find it; `major` is that of libpq, too. */
+export function installed(): { readonly directory: string; readonly major: number } {
+  return findPrograms({ binDir: null, binName: {}, dataDir: "/nonexistent" });
+}
 
 interface Reader {
   readonly name: string;
@@ -149,9 +164,21 @@ export class RecipeFixture extends NetworkFixture {
     }
   }
 
-  /** One statement by the service for writers; more settings go over those of the service. */
-  psql(sql: string, more = ""): Promise<RunResult> {
-    return runPsql(this.#library, "app", sql, more);
+  /** One statement by the service for writers. */
+  psql(sql: string): Promise<RunResult> {
+    return runPsql(this.#library, "app", sql);
+  }
+
+  /** A reader by libpq's service for readers, and more settings. */
+  reader(more: string): Ask {
+    return byLibrary(this.#library, "app-reading", more);
+  }
+
+  /** A library of PostgreSQL's own, as `preload/NAME` beside the data directory of that member. */
+  giveLibrary(host: Host, name: string): void {
+    const directory = join(host.directory, "preload");
+    mkdirSync(directory, { recursive: true });
+    copyFileSync(join(installed().directory, "../lib", `${name}.so`), join(directory, `${name}.so`));
   }
 
   /** A command to the PgBouncer that stands before HAProxy. */
@@ -210,15 +237,14 @@ export class RecipeFixture extends NetworkFixture {
     return this.#services.find((service) => service.name === name)!.uid;
   }
 
-  #addWay(name: string, ask: Ask): void {
-    this.ways.push(new Way(name, ask, this.ways.length * IDS_PER_WAY));
+  #addWay(name: string, ask: Ask, writesOfAConnection = WRITES_OF_A_CONNECTION): void {
+    this.ways.push(new Way(name, ask, this.ways.length * IDS_PER_WAY, writesOfAConnection));
   }
 
   #addLibrary(cluster: Cluster): void {
     const file = this.#write("pg_service.conf", addressesOf(cluster, { postgres: true }));
-    const { directory } = findPrograms({ binDir: null, binName: {}, dataDir: "/nonexistent" });
-    this.#library = { psql: join(directory, "psql"), file };
-    this.#addWay("libpq", byLibrary(this.#library, "app"));
+    this.#library = { psql: join(installed().directory, "psql"), file };
+    this.#addWay("libpq", byLibrary(this.#library, "app"), 1);
     this.readers.push({ name: "libpq", ask: byLibrary(this.#library, "app-reading") });
   }
 

@@ -39,6 +39,12 @@ export function recipe(file: string, values: Values): string {
   return filled;
 }
 
+/** Commands of a page, in their order: lines of its examples that begin with `agent ctl`. */
+export function commandsOf(page: string): string[][] {
+  const text = readFileSync(join(RECIPES, page), "utf8");
+  return [...text.matchAll(/^ *agent ctl ([^#\n]+)/gm)].map(([, args]) => args!.trim().split(/\s+/));
+}
+
 /** A program beside the cluster that runs all the time; started again when it has ended, as by systemd. */
 export class Service {
   #process: ChildProcess | null = null;

@@ -14,10 +14,14 @@ import { WRITES_MS } from "./harness.ts";
 /** Name of the role and of its database. The role may see which data directory it has come to. */
 export const APP = "app";
 const PASSWORD = "app's own";
-const WRITES_OF_A_CONNECTION = 5;
+/** Writes that byAddress sends by one connection. */
+export const WRITES_OF_A_CONNECTION = 5;
 const PAUSE_MS = 20;
-/** Connections that come to the same member one after the other: a way that still changes does not. */
-const STEADY = 10;
+/**
+ * Whole connections that come to the same member one after the other: a way that still changes does not.
+ * libpq waits 2 s in each while a dead host stands first in its list, so writes would be the wrong measure.
+ */
+const STEADY_CONNECTIONS = 2;
 const CLIENT_MS = 5000;
 
 export const PREPARATION = [
@@ -35,16 +39,19 @@ export class Way {
   readonly failures: { readonly sentMs: number; readonly text: string }[] = [];
   readonly name: string;
   readonly #ask: Ask;
+  /** Confirmed writes in a row that are STEADY_CONNECTIONS connections. */
+  readonly #steady: number;
   #nextId: number;
   /** Since the last failure, or change of the member. */
   #inARow: Acknowledged[] = [];
   #stopped = false;
   #running: Promise<void> | null = null;
 
-  /** It writes the ids from `firstId` on. */
-  constructor(name: string, ask: Ask, firstId: number) {
+  /** It writes the ids from `firstId` on; `ask` makes a new connection after so many writes. */
+  constructor(name: string, ask: Ask, firstId: number, writesOfAConnection: number) {
     this.name = name;
     this.#ask = ask;
+    this.#steady = STEADY_CONNECTIONS * writesOfAConnection;
     this.#nextId = firstId;
   }
 
@@ -61,7 +68,7 @@ export class Way {
   async follows(host: Host, sinceMs: number): Promise<void> {
     await waitFor(`${this.name} to lead to ${host.name}`, WRITES_MS, () => {
       const last = this.#inARow.filter(({ sentMs }) => sentMs >= sinceMs);
-      if (last.length >= STEADY && last.at(-1)!.node === host.name) return true;
+      if (last.length >= this.#steady && last.at(-1)!.node === host.name) return true;
       throw new Error(`last: ${this.acks.at(-1)?.node}, ${this.failures.at(-1)?.text}`);
     });
   }
@@ -129,14 +136,15 @@ export interface Library {
   readonly file: string;
 }
 
+/** `more`: settings that go over those of the service. */
 export function runPsql(library: Library, service: string, sql: string, more = ""): Promise<RunResult> {
   const env = { ...process.env, PGSERVICEFILE: library.file, PGPASSWORD: PASSWORD };
   return run(library.psql, ["-XAtqc", sql, `service=${service} ${more}`], "/", { env });
 }
 
-export function byLibrary(library: Library, service: string): Ask {
+export function byLibrary(library: Library, service: string, more = ""): Ask {
   return async (sql) => {
-    const { code, output } = await runPsql(library, service, sql);
+    const { code, output } = await runPsql(library, service, sql, more);
     if (code !== 0) throw new Error(output.trim());
     const [directory, standby] = output.trim().split("|") as [string, string];
     return { directory, standby: standby === "t" };

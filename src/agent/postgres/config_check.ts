@@ -79,9 +79,9 @@ async function libraryProblems(
   proposed: EffectivePostgresql,
 ): Promise<string[]> {
   const missing = (effective: EffectivePostgresql, libDir: string) =>
-    SERVER_ROLES.flatMap((role) => missingLibraries(effective.roles[role].parameters, libDir)).map((one) =>
-      `${one.parameter} names ${one.library}, which is not there (looked for in ${libDir})`
-    );
+    SERVER_ROLES.flatMap((role) =>
+      missingLibraries(effective.roles[role].parameters, libDir, context.dataDir)
+    ).map((one) => `${one.parameter} names ${one.library}, which is not there (looked for in ${libDir})`);
   // Nothing is asked for where no library is named.
   if (missing(proposed, "/nonexistent").length === 0) return [];
   const libDir = await findLibDir(context);
