@@ -1,18 +1,7 @@
 /** Starts PostgreSQL as a child of this process, through the shim that becomes it (postgres_shim.ts). */
-import { MEMORY_VARIABLE } from "../lib/quiet_memory.ts";
+import { isOwnVariable } from "../lib/own_variables.ts";
 import type { ChildExit } from "./guard_parts.ts";
 import type { StartSpec } from "./port.ts";
-
-/** Variables for the agent itself and its supervision, which PostgreSQL and its children must not see. */
-const NOT_FOR_POSTGRES = [
-  "NOTIFY_SOCKET",
-  "WATCHDOG_PID",
-  "WATCHDOG_USEC",
-  "LISTEN_FDS",
-  "LISTEN_PID",
-  "LISTEN_FDNAMES",
-  MEMORY_VARIABLE,
-];
 
 export interface Launcher {
   /** Command line of the shim without its arguments. */
@@ -51,9 +40,7 @@ export function postgresEnvironment(
   env: StartSpec["env"],
   oomScoreAdj: string,
 ): { [name: string]: string } {
-  const kept = Object.entries(env).filter(([name]) =>
-    !NOT_FOR_POSTGRES.includes(name) && !name.startsWith("BUN_")
-  );
+  const kept = Object.entries(env).filter(([name]) => !isOwnVariable(name));
   return {
     ...Object.fromEntries(kept),
     ...(Number(oomScoreAdj) < 0

@@ -4,6 +4,7 @@
  * itself: the guard does. Passwords never travel through arguments or environment.
  */
 import { spawn, spawnSync } from "node:child_process";
+import { isOwnVariable } from "../lib/own_variables.ts";
 import { isAlive, listChildren, readProcess } from "../lib/process_table.ts";
 import { withoutCredentials } from "../model/credentials.ts";
 
@@ -194,9 +195,7 @@ export function describeFailure(program: string, result: ProgramResult): string 
 export function childEnvironment(): { [name: string]: string } {
   const env: { [name: string]: string } = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (value === undefined || /^(?:PATRONI_|BUN_|PG|AGENT_|LC_|LANG|NOTIFY_SOCKET$|WATCHDOG_)/.test(name)) {
-      continue;
-    }
+    if (value === undefined || isOwnVariable(name) || /^(?:PG|LC_|LANG)/.test(name)) continue;
     env[name] = value;
   }
   return { ...env, LC_ALL: "C" };
@@ -206,10 +205,7 @@ export function childEnvironment(): { [name: string]: string } {
 export function serverEnvironment(): { [name: string]: string } {
   const env: { [name: string]: string } = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (
-      value === undefined ||
-      /^(?:PATRONI_|BUN_|PG(?!_MALLOC|BACKREST_)|AGENT_|NOTIFY_SOCKET$|WATCHDOG_)/.test(name)
-    ) continue;
+    if (value === undefined || isOwnVariable(name) || /^PG(?!_MALLOC|BACKREST_)/.test(name)) continue;
     env[name] = value;
   }
   const arenas = process.env.PG_MALLOC_ARENA_MAX;
