@@ -46,7 +46,8 @@ export class LeaderTerm {
   #transferTicks = 0;
   /** TimeoutNow was sent to a voter, and the transfer has not been given up since. */
   #timeoutNowSent = false;
-  #heartbeatTicks = 0;
+  /** Ticks since the last heartbeats. */
+  heartbeatTicks = 0;
   /** Ticks since the election. */
   #ticks = 0;
   #uncommittedBytes = 0;
@@ -98,10 +99,7 @@ export class LeaderTerm {
       this.#abortTransfer();
     }
     for (const progress of this.#progress.values()) this.#watchSnapshot(progress);
-    if (++this.#heartbeatTicks >= this.#host.options.heartbeatTicks) {
-      this.#heartbeatTicks = 0;
-      this.broadcastHeartbeat();
-    }
+    if (++this.heartbeatTicks >= this.#host.options.heartbeatTicks) this.broadcastHeartbeat();
     return true;
   }
 
@@ -248,7 +246,9 @@ export class LeaderTerm {
     for (const id of this.#progress.keys()) if (id !== this.#id) this.#sendAppend(id, true);
   }
 
+  /** One is due, or a read waits: in both cases the next one is due an interval later, so none is late. */
   broadcastHeartbeat(): void {
+    this.heartbeatTicks = 0;
     const { round } = this.#reads;
     const context = round === 0 ? EMPTY_BYTES : numberContext(round);
     for (const [id, progress] of this.#progress) {

@@ -58,7 +58,7 @@ export class Raft implements LeaderHost {
   /**
    * Ticks since the leader was last heard or the election began; on a leader, since its quorum was checked.
    */
-  #electionElapsed = 0;
+  electionElapsed = 0;
   #electionTimeout = 0;
 
   /** Messages for the next Ready. */
@@ -119,12 +119,12 @@ export class Raft implements LeaderHost {
   // --- time and requests of the embedding program ---
 
   tick(): void {
-    this.#electionElapsed++;
+    this.electionElapsed++;
     if (this.#leadership !== null) {
-      const over = this.#electionElapsed >= this.options.electionTicks;
-      if (over) this.#electionElapsed = 0;
+      const over = this.electionElapsed >= this.options.electionTicks;
+      if (over) this.electionElapsed = 0;
       if (!this.#leadership.tick(over)) this.#becomeFollower(this.#term, NONE);
-    } else if (this.#promotable && this.#electionElapsed >= this.#electionTimeout) {
+    } else if (this.#promotable && this.electionElapsed >= this.#electionTimeout) {
       this.campaign();
     }
   }
@@ -238,7 +238,7 @@ export class Raft implements LeaderHost {
       // A server that hears from a leader neither grants nor moves on (thesis 4.2.3). The target of a
       // transfer is exempt: its campaign is the leader's own wish.
       const inLease = this.options.checkQuorum && this.#leader !== NONE &&
-        this.#electionElapsed < this.options.electionTicks;
+        this.electionElapsed < this.options.electionTicks;
       if (inLease && !isTransferCampaign(message)) return false;
     }
     // A pre-vote names a term that nobody is in yet.
@@ -300,7 +300,7 @@ export class Raft implements LeaderHost {
     // A pre-vote promises nothing. Recording it would take the vote from a real candidate.
     if (!granted || isPreVote) return;
     this.#vote = from;
-    this.#electionElapsed = 0;
+    this.electionElapsed = 0;
   }
 
   /**
@@ -311,7 +311,7 @@ export class Raft implements LeaderHost {
    */
   #goesFirst({ from, index, logTerm }: Message): boolean {
     const { lastIndex, lastTerm } = this.log;
-    return this.#role === "preCandidate" && this.#electionElapsed <= this.options.heartbeatTicks &&
+    return this.#role === "preCandidate" && this.electionElapsed <= this.options.heartbeatTicks &&
       from < this.id && index === lastIndex && logTerm === lastTerm;
   }
 
@@ -343,7 +343,7 @@ export class Raft implements LeaderHost {
     assert(this.#role !== "leader", "a leader does not campaign");
     this.#votes = new Map();
     this.#leader = NONE;
-    this.#electionElapsed = 0;
+    this.electionElapsed = 0;
     this.#role = "preCandidate";
   }
 
@@ -375,7 +375,7 @@ export class Raft implements LeaderHost {
     this.#leader = NONE;
     this.#leadership = null;
     this.#votes = new Map();
-    this.#electionElapsed = 0;
+    this.electionElapsed = 0;
     this.#drawElectionTimeout();
   }
 
@@ -395,7 +395,7 @@ export class Raft implements LeaderHost {
       `${from} and ${this.#leader} lead in term ${term}`,
     );
     this.#leader = from;
-    this.#electionElapsed = 0;
+    this.electionElapsed = 0;
     if (type === "append") this.#onAppend(message);
     else if (type === "heartbeat") this.#onHeartbeat(message);
     else this.#onSnapshot(message);

@@ -323,6 +323,20 @@ describe("loyalty to a living leader", () => {
     expect(network.member(2).commands).toEqual(["a"]);
   });
 
+  test("a follower rests for half of the shortest timeout after its leader, and then for no tick", () => {
+    const node = newNode(1, THREE, { electionTicks: 12, heartbeatTicks: 4 });
+    expect(node.restTicks).toBe(1);
+    node.step(message("heartbeat", 2, { term: 5 }));
+    expect(node.restTicks).toBe(6);
+    const rests = Array.from({ length: 8 }, () => {
+      node.tick();
+      return node.restTicks;
+    });
+    expect(rests).toEqual([5, 4, 3, 2, 1, 1, 1, 1]);
+    node.step(message("heartbeat", 2, { term: 5 }));
+    expect(node.restTicks).toBe(6);
+  });
+
   test("B29: heartbeats and entries of an older term do not reset the election timer", () => {
     const node = newNode(1, THREE);
     node.step(message("heartbeat", 2, { term: 5 }));

@@ -57,6 +57,19 @@ describe("confirmation", () => {
     expect(collect(node).reads).toEqual([{ token, index: 1 }]);
   });
 
+  test("the heartbeats of a read are the ones of their time: the next come one interval after them", () => {
+    const node = settledLeader({ heartbeatTicks: 4 });
+    const beats = () => collect(node).sent.filter(({ type }) => type === "heartbeat").map(({ to }) => to);
+    for (let tick = 0; tick < 3; tick++) node.tick();
+    expect([node.restTicks, beats()]).toEqual([1, []]);
+    tokenOf(node);
+    expect([node.restTicks, beats()]).toEqual([4, [2, 3]]);
+    for (let tick = 0; tick < 3; tick++) node.tick();
+    expect(beats()).toEqual([]);
+    node.tick();
+    expect([node.restTicks, beats()]).toEqual([4, [2, 3]]);
+  });
+
   test("with the rule switched off it takes nobody, which a simulator must notice", () => {
     const node = settledLeader({ broken: new Set(["no-read-quorum"]) });
     const token = tokenOf(node);

@@ -42,6 +42,7 @@ import type { WriteMark } from "./log.ts";
 import { type RawNodeConfig, resolveOptions } from "./options.ts";
 import { dropped, type Proposal, type ReadIndexResult, type TransferResult } from "./outcome.ts";
 import { Raft } from "./raft.ts";
+import { restTicks } from "./rest_ticks.ts";
 import { type RawNodeStatus, statusOf } from "./status.ts";
 import {
   type Configuration,
@@ -99,6 +100,11 @@ export class RawNode {
   /** Current leader; NONE when unknown. */
   get leader(): NodeId {
     return this.#raft.leader;
+  }
+
+  /** See rest_ticks.ts. */
+  get restTicks(): number {
+    return restTicks(this.#raft);
   }
 
   /** Voter that this leader has asked to take over; NONE otherwise, and while another server leads. */

@@ -78,7 +78,7 @@ export class Components {
     this.roundTrips = new RoundTrips(() => clock.now());
     this.pace = new Pace({
       ...options,
-      leaderSilentMs: () => this.#leaderSilentMs(),
+      restTicks: () => this.#core()?.restTicks ?? 1,
       wake: (ticks) => node.turn(() => node.tick(ticks)),
     });
     this.takingPart = new TakingPart({
@@ -148,15 +148,6 @@ export class Components {
       onReadStates: (states) => this.reads.confirmed(states),
       onFailure: fail,
     });
-  }
-
-  /** See PaceOptions. */
-  #leaderSilentMs(): number | null {
-    const core = this.#core();
-    if (!core || core.leader === NONE) return null;
-    return core.role === "leader"
-      ? 0
-      : this.#options.clock.now() - (this.contacts.lastHeardMs(core.leader) ?? 0);
   }
 
   #newProposals(): Proposals {

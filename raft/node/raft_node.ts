@@ -85,7 +85,10 @@ export class RaftNode implements Raft {
       transport.start({
         onFrame: (from, channel, payload) => {
           let useful = true;
-          this.#turn(() => (useful = this.#parts.inbox.frame(from, channel, payload)));
+          const take = () => (useful = this.#parts.inbox.frame(from, channel, payload));
+          // Other channels have nothing for the core.
+          if (channel === 0) this.#timelyTurn(take);
+          else this.#turn(take);
           return useful;
         },
         onPeer: (id, connected) => this.#turn(() => this.#onPeer(id, connected)),
@@ -118,7 +121,7 @@ export class RaftNode implements Raft {
 
   read(done: (outcome: ReadOutcome) => void): void {
     if (this.#phase !== "running") return done({ kind: "rejected", reason: "the node is not running" });
-    this.#turn(() => {
+    this.#timelyTurn(() => {
       const term = this.#parts.leadingTerm();
       const core = this.#core;
       if (term === null || !core) this.#parts.reads.add({ kind: "dropped", reason: "notLeader" }, 0, done);
@@ -208,6 +211,15 @@ export class RaftNode implements Raft {
 
   #turn(work: () => void): void {
     if (this.#phase === "running") this.#turns.run(work);
+  }
+
+  /** A turn in which the core may hear its leader, or send heartbeats: see pace.ts. */
+  #timelyTurn(work: () => void): void {
+    this.#turn(() => {
+      this.#parts.pace.catchUp();
+      work();
+    });
+    this.#parts.pace.rearm();
   }
 
   /** Ends a turn: carries out what the core asks for, then answers those that wait. */

@@ -304,6 +304,21 @@ test("a primary that others start again is found without an agent, and fenced wi
   }
 });
 
+test("a server of others is found with the next renewal, which the guard is told and need not be asked", async () => {
+  const theirs = await startServer(idle.directory);
+  idle.sleep(1001);
+  const deadlineMs = idle.nowMs + 4000;
+  try {
+    expect(idle.ask({ op: "arm", epoch: 3, deadlineMs, unfenced: false })).toEqual({ ok: true });
+    expect(idle.guard.view()).toMatchObject({
+      armed: { deadlineMs },
+      postmaster: { pid: theirs, foundUnder: 3 },
+    });
+  } finally {
+    await endServer(theirs);
+  }
+});
+
 test("in a directory of another agent nothing is adopted, started or killed", async () => {
   const theirs = startDetached("exec setsid sleep 60", idle.directory);
   try {

@@ -26,6 +26,8 @@ const WATCH_MS = 200;
 const LOOK_AROUND_MS = 1000;
 const ZOMBIE_LOOK_MS = 50;
 const ZOMBIE_PATIENCE_MS = 2000;
+const OK: GuardReply = { ok: true };
+const TOO_YOUNG: GuardReply = { ok: false, error: "PostgreSQL is only being started" };
 
 type Handled = Exclude<Operation, { readonly op: "hello" | "quit" | "upgrade" }>;
 
@@ -122,9 +124,13 @@ export class Guard {
     this.#wake(request.op !== "arm" && this.#isDue(this.#parts.clock.now()));
     switch (request.op) {
       case "ping":
+      case "arm": {
+        const reply = request.op === "arm" ? this.#apply({ kind: "arm", ...request }) : OK;
+        // With each sign of life: a directory that was moved, and while nothing runs, a server of others.
         if (this.#process !== null) this.#parts.group.follow(this.#process);
         if (this.#parts.clock.now() - this.#lookedAroundMs > LOOK_AROUND_MS) this.lookAround();
-        return done({ ok: true });
+        return done(reply);
+      }
       case "start":
         this.#starting++;
         return this.#start(request.spec, (reply) => {
@@ -144,17 +150,11 @@ export class Guard {
         this.lookAround();
         return done(this.#apply({ ...request, kind: "adopt" }));
       case "promote":
-        if (isTooYoungFor(this.#process, SIGUSR1)) {
-          return done({ ok: false, error: "PostgreSQL is only being started" });
-        }
+        if (isTooYoungFor(this.#process, SIGUSR1)) return done(TOO_YOUNG);
         return done(this.#apply({ kind: "promote", epoch: request.epoch }));
       case "signal":
-        if (request.signal === "reload" && isTooYoungFor(this.#process, SIGHUP)) {
-          return done({ ok: false, error: "PostgreSQL is only being started" });
-        }
+        if (request.signal === "reload" && isTooYoungFor(this.#process, SIGHUP)) return done(TOO_YOUNG);
         return done(this.#apply({ kind: "signal", signal: request.signal }));
-      case "arm":
-        return done(this.#apply({ kind: "arm", ...request }));
       case "end":
         return done(this.#apply({ kind: "end", epoch: request.epoch }));
       case "close":

@@ -25,7 +25,7 @@ function holder() {
   let view: Pick<GuardView, "armed" | "lastAnswerMs"> = { armed: null, lastAnswerMs: nowMs };
   const renewals: Renewal[] = [];
   const armings: { armed: NonNullable<GuardView["armed"]>; done: (reply: GuardReply) => void }[] = [];
-  const clock = { now: () => nowMs } as Clock;
+  const clock = { now: () => nowMs, after: () => ({ cancel: () => {} }) } as unknown as Clock;
   const raft = { status: () => ({ agreedVersion: COMMAND_VERSION }), propose: () => {} } as unknown as Raft;
   const guard = {
     view: () => ({ state: "ok", endedEpoch: 0, incarnation: 1, ...view }) as GuardView,

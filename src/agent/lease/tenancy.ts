@@ -14,6 +14,7 @@ import type { GuardPort } from "../../guard/port.ts";
 import { claimOn, type Life } from "../../model/life.ts";
 import type { DcsState } from "../../model/records.ts";
 import type { Proposer } from "./proposer.ts";
+import { SignOfLife } from "./sign_of_life.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 /** The guard must be armed with at least this much left before a server is started as primary or promoted. */
@@ -48,7 +49,7 @@ export class Tenancy {
   #epochAtJoin: number | null = null;
   #givenUpEpoch = 0;
   #guardIncarnation: number | null = null;
-  #pingedMs = -Infinity;
+  readonly #sign: SignOfLife;
   #releasing = false;
   #liftAsked = false;
   /** Epoch whose fenced(e) may yet take effect: proposed, and not known to have failed; 0: none. */
@@ -71,6 +72,7 @@ export class Tenancy {
   constructor(options: TenancyOptions) {
     this.#options = options;
     this.#holder = new Holder(options.incarnation, leaseFromTtl, options.broken);
+    this.#sign = new SignOfLife(options.guard, options.clock);
   }
 
   /**
@@ -133,10 +135,9 @@ export class Tenancy {
     return this.#holder.countedFromMs;
   }
 
-  /** The guard has answered since it was last called. */
+  /** The guard has answered since the last renewal. */
   get guardAnswers(): boolean {
-    const { state, lastAnswerMs } = this.#options.guard.view();
-    return state !== "none" && lastAnswerMs !== null && lastAnswerMs >= this.#pingedMs;
+    return this.#sign.answers;
   }
 
   /**
@@ -211,11 +212,11 @@ export class Tenancy {
     // No lease without a fence: a renewal goes out only if the guard has answered since the last one.
     if (!this.guardAnswers) {
       this.#awaitsGuard = true;
-      if (this.#pingedMs === -Infinity) this.#ping(nowMs);
+      if (!this.#sign.wasAsked) this.#sign.ask();
       return nowMs + 50;
     }
     send(this.#holder.renew(name, this.life(), nowMs, this.#known()));
-    this.#ping(nowMs);
+    this.#sign.ask();
     return nowMs + renewMs;
   }
 
@@ -293,11 +294,6 @@ export class Tenancy {
     return known ? { guardUntilMs: armed.deadlineMs, revision: state().revision } : null;
   }
 
-  #ping(nowMs: number): void {
-    this.#pingedMs = nowMs;
-    this.#options.guard.ping(() => {});
-  }
-
   #arm(): void {
     const { guard, wake } = this.#options;
     const epoch = this.#holder.epoch;
@@ -306,7 +302,10 @@ export class Tenancy {
     this.#guardIncarnation = guard.view().incarnation;
     const arming = ++this.#armings;
     guard.arm(epoch, until, this.#unfenced(), (reply) => {
-      if (reply.ok) this.#armingsConfirmed = Math.max(arming, this.#armingsConfirmed);
+      if (reply.ok) {
+        this.#armingsConfirmed = Math.max(arming, this.#armingsConfirmed);
+        this.#sign.confirmed();
+      }
       if (!reply.ok || !this.isQuiet) wake();
     });
   }
