@@ -19,10 +19,15 @@ export interface Clock {
   now(): number;
   /**
    * Calls `fire` once, not before `delayMs`. A timer only wakes: code that waits for a deadline re-reads
-   * now(). A timer that may be up to `earlyMs` early can share the wake-up of another one; a clock need not
-   * do so. @default earlyMs 0
+   * now(). A timer that may be up to `earlyMs` early can share the wake-up of another one, or of a message;
+   * a clock need not do so. @default earlyMs 0
    */
   after(delayMs: number, fire: () => void, earlyMs?: number): Timer;
+  /**
+   * Told when the process was woken by something else, such as a message, and has dealt with it: timers that
+   * may be early can come now. @default nothing
+   */
+  awake?(): void;
   /**
    * Calls `fire` once, when the event loop has done what is at hand; never before this returns. Takes no
    * time.

@@ -58,7 +58,7 @@ function accepting(workMs = 0, useful = true) {
       return useful;
     },
     onClose: (reason, refused) => closed.push(`${reason} ${refused}`),
-  }, { now: () => nowMs, silenceMs: 3000 });
+  }, { clock: { now: () => nowMs }, silenceMs: 3000 });
   const receive = (payload: Uint8Array) => fake.emit("data", encodeFrame(FrameKind.handshake, 0, payload));
   return { fake, connection, closed, frames, receive };
 }

@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import type { NodeId } from "../core/types.ts";
+import type { Clock } from "../node/ports.ts";
 import {
   encodeFrame,
   type Frame,
@@ -37,7 +38,7 @@ export class PeerConnection {
   #socket: Socket;
   #handshake: Dialer | Acceptor;
   #handlers: ConnectionHandlers;
-  #now: () => number;
+  #clock: Pick<Clock, "now" | "awake">;
   #silenceMs: number;
   #reader = new FrameReader();
   /** Key of outgoing frames; null before the handshake, and without a password. */
@@ -64,8 +65,8 @@ export class PeerConnection {
     socket: Socket,
     handshake: Dialer | Acceptor,
     handlers: ConnectionHandlers,
-    { now, silenceMs, share = null }: {
-      readonly now: () => number;
+    { clock, silenceMs, share = null }: {
+      readonly clock: Pick<Clock, "now" | "awake">;
       readonly silenceMs: number;
       readonly share?: LoopShare | null;
     },
@@ -73,10 +74,10 @@ export class PeerConnection {
     this.#socket = socket;
     this.#handshake = handshake;
     this.#handlers = handlers;
-    this.#now = now;
+    this.#clock = clock;
     this.#silenceMs = silenceMs;
-    this.#share = share ?? new LoopShare(now);
-    this.sinceMs = this.#receivedMs = this.#sentMs = now();
+    this.#share = share ?? new LoopShare(() => clock.now());
+    this.sinceMs = this.#receivedMs = this.#sentMs = clock.now();
     socket.on("data", (chunk: Uint8Array) => this.#onData(chunk));
     socket.on("error", (error) => this.close(error.message));
     socket.on("end", () => this.close("closed by the other side"));
@@ -108,7 +109,7 @@ export class PeerConnection {
    * read.
    */
   watch(lateMs: number): void {
-    const now = this.#now();
+    const now = this.#clock.now();
     this.#receivedMs = Math.min(now, this.#receivedMs + lateMs);
     if (this.peer === null) {
       if (now - this.sinceMs - lateMs > this.#silenceMs) this.close("no handshake");
@@ -143,13 +144,15 @@ export class PeerConnection {
     if (this.#closed) return;
     this.#unread = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
     if (!this.#resting) this.#work();
+    // Not within the peer's share of the loop: what comes now is not its doing.
+    this.#clock.awake?.();
   }
 
   #work(): void {
     while (!this.#closed && this.#unread.length > 0) {
       if (this.#share.resting) return this.#rest();
       this.#share.begin();
-      this.#receivedMs = this.#now();
+      this.#receivedMs = this.#clock.now();
       const taken = this.#read(this.#unread);
       this.#unread = this.#unread.subarray(taken);
       if (this.#share.spend()) return this.#rest();
@@ -234,7 +237,7 @@ export class PeerConnection {
     const bytes = this.#queue.length === 1 ? first! : Buffer.concat(this.#queue, this.#queuedBytes);
     this.#queue = [];
     this.#queuedBytes = 0;
-    this.#sentMs = this.#now();
+    this.#sentMs = this.#clock.now();
     this.#socket.write(bytes);
   }
 }

@@ -214,7 +214,7 @@ export class PeerLink {
           this.#failed(attempt, refused ? `it refuses this member: ${reason}` : reason);
         }
       },
-    }, { now: () => clock.now(), silenceMs, share: this.#share });
+    }, { clock, silenceMs, share: this.#share });
     attempt.connection = connection;
   }
 

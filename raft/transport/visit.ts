@@ -115,7 +115,7 @@ export class Visitor {
         timer.cancel();
         again(dialer.olderVersion);
       },
-    }, { now: () => clock.now(), silenceMs });
+    }, { clock, silenceMs });
     const deadlineMs = clock.now() + patienceMs;
     const watch = () =>
       clock.after(silenceMs / 6, () => {

@@ -108,6 +108,7 @@ export class GuardConnection {
       this.#waiting.delete(message.id);
       waiting?.done(message);
     }
+    this.#clock.awake?.();
   }
 
   #end(): void {

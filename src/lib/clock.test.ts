@@ -44,6 +44,25 @@ function elsewhere(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+test("a timer that may be early comes with a message, when its time is near enough, and once", async () => {
+  const clock = new SystemClock();
+  const fired: string[] = [];
+  clock.after(60_000, () => fired.push("early"), 60_000);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  clock.after(40, () => {
+    fired.push("soon");
+    resolve();
+  }, 20);
+  clock.awake();
+  expect(fired).toEqual(["early"]);
+  clock.awake();
+  expect(fired).toEqual(["early"]);
+  await elsewhere(25);
+  clock.awake();
+  await promise;
+  expect(fired).toEqual(["early", "soon"]);
+});
+
 test("a timer that may be early shares the wake-up of another one, and comes once", async () => {
   const clock = new SystemClock();
   const fired: string[] = [];

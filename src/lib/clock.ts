@@ -58,7 +58,11 @@ export class SystemClock implements Clock {
     return { cancel };
   }
 
-  /** A timer has woken the process: those that may be early come now, rather than wake it again soon. */
+  awake(): void {
+    this.#share();
+  }
+
+  /** Something has woken the process: timers that may be early come now, rather than wake it again soon. */
   #share(): void {
     if (this.#early.size === 0) return;
     const nowMs = this.now();

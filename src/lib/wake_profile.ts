@@ -88,6 +88,8 @@ export function timedClock(kind: string, clock: Clock): Clock {
     now: () => clock.now(),
     after: (delayMs, fire, earlyMs) => clock.after(delayMs, timed(kind, fire), earlyMs),
     soon: (fire) => clock.soon(timed(kind, fire)),
+    // The timers that come count as what they are.
+    awake: () => clock.awake?.(),
   };
 }
 

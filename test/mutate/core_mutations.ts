@@ -10,7 +10,7 @@ const elections = mutationsOf("raft/core/raft.ts", TESTS, [
   [
     "stale-heartbeat-resets-timer",
     "const { checkQuorum, preVote } = this.options;\n",
-    "const { checkQuorum, preVote } = this.options;\n    this.#electionElapsed = 0;\n",
+    "const { checkQuorum, preVote } = this.options;\n    this.electionElapsed = 0;\n",
   ],
   ["stale-prevote-not-answered", '} else if (type === "preVote") {', "} else if (false) {"],
   [
@@ -24,7 +24,7 @@ const elections = mutationsOf("raft/core/raft.ts", TESTS, [
     "const granted = free && (isPreVote || this.log.isUpToDate({ term: message.logTerm, index: message.index }));",
   ],
   ["prevotes-split", "if (isPreVote && this.#goesFirst(message)) return;", ""],
-  ["silent-to-rivals-for-ever", "this.#electionElapsed <= this.options.heartbeatTicks &&", ""],
+  ["silent-to-rivals-for-ever", "this.electionElapsed <= this.options.heartbeatTicks &&", ""],
   [
     "silent-to-better-log",
     "from < this.id && index === lastIndex && logTerm === lastTerm;",
@@ -98,7 +98,7 @@ const elections = mutationsOf("raft/core/raft.ts", TESTS, [
   ["second-leader-of-term-followed", "this.#leader === NONE || this.#leader === from,", "true,"],
   [
     "leader-not-heard",
-    "    this.#leader = from;\n    this.#electionElapsed = 0;\n",
+    "    this.#leader = from;\n    this.electionElapsed = 0;\n",
     "    this.#leader = from;\n",
   ],
   [
