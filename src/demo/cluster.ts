@@ -5,7 +5,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import pg from "pg";
@@ -20,6 +20,9 @@ import { type ClientCertificate, clusterView } from "./rest.ts";
 import { run, type RunResult } from "./run.ts";
 import { lookupUser, type SystemUser } from "./system_user.ts";
 import { waitFor } from "./wait_for.ts";
+
+/** Ctrl-C, kill, and a terminal that is closed: nothing may be left running. */
+const ENDING: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 export interface ClusterOptions {
   /** The executable that is `agent`. */
@@ -95,15 +98,13 @@ export class Cluster {
     const onExit = () => this.destroyNow();
     const onSignal = (name: NodeJS.Signals) => {
       this.destroyNow();
-      process.exit(name === "SIGINT" ? 130 : 143);
+      process.exit(128 + constants.signals[name]);
     };
     process.on("exit", onExit);
-    process.on("SIGINT", onSignal);
-    process.on("SIGTERM", onSignal);
+    for (const name of ENDING) process.on(name, onSignal);
     this.#removeHandlers = () => {
       process.off("exit", onExit);
-      process.off("SIGINT", onSignal);
-      process.off("SIGTERM", onSignal);
+      for (const name of ENDING) process.off(name, onSignal);
     };
   }
 
