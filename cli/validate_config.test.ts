@@ -135,7 +135,9 @@ test("a port in use is an error, unless the member may be running", async () => 
   servers.push(server);
   const { port } = server.address() as AddressInfo;
   const strict = await validate(directory, { postgresPort: port });
-  expect(strict.lines[0]).toStartWith(`F:7: error: postgresql.listen: 127.0.0.1:${port} is in use already`);
+  expect(strict.lines[0]).toBe(
+    `F:7: error: postgresql.listen: 127.0.0.1:${port} is in use already (while the member runs: --ignore-listen-port)`,
+  );
   expect(strict.code).toBe(1);
   expect((await validate(directory, { postgresPort: port }, { ignoreListenPort: true })).code).toBe(0);
 });

@@ -252,7 +252,7 @@ async function checkPort(path: Path, address: HostPort, ignoreInUse: boolean, is
       return;
     case "EADDRINUSE":
       if (!ignoreInUse) {
-        issues.error(path, `${text} is in use already (is a member running here? then ignore ports in use)`);
+        issues.error(path, `${text} is in use already (while the member runs: --ignore-listen-port)`);
       }
       return;
     case "EADDRNOTAVAIL":
