@@ -262,11 +262,9 @@ test("reinit --wait says on standard error how far the copy has come", async () 
   cluster.port.changeMember("node1", { apiUrl: cluster.apiUrl });
   const detail = "copying from node3, 12 %, 3 of 25 MiB";
   cluster.port.change({ reinitialize: { state: "running", detail } });
-  const later = setTimeout(() => {
-    cluster.port.change({ reinitialize: { state: "done", detail: "" } });
-  }, 2500);
-  const { code, out, err } = await cluster.ctl(["reinit", "demo", "node1", "--force", "--wait"]);
-  clearTimeout(later);
+  // Ends once it has been told.
+  const told = () => cluster.port.change({ reinitialize: { state: "done", detail: "" } });
+  const { code, out, err } = await cluster.ctl(["reinit", "demo", "node1", "--force", "--wait"], [], told);
   expect(code).toBe(0);
   expect(err).toBe(`node1: ${detail}`);
   expect(said(out)).toEqual([

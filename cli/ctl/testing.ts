@@ -42,9 +42,13 @@ export class StubCluster {
     return `http://${this.address}/patroni`;
   }
 
-  /** `agent ctl -d <this cluster> words...` with these lines typed. */
-  ctl(words: readonly string[], typed: readonly string[] = []): Promise<Outcome> {
-    return runCtl(["-d", this.address, ...words], typed);
+  /** `agent ctl -d <this cluster> words...` with these lines typed. `told`: for each line on standard error. */
+  ctl(
+    words: readonly string[],
+    typed: readonly string[] = [],
+    told: (line: string) => void = () => {},
+  ): Promise<Outcome> {
+    return runCtl(["-d", this.address, ...words], typed, {}, told);
   }
 
   stop(): Promise<void> {
@@ -56,8 +60,16 @@ export function runCtl(
   words: readonly string[],
   typed: readonly string[] = [],
   environment: Io["environment"] = {},
+  told: (line: string) => void = () => {},
 ): Promise<Outcome> {
-  return withLists(typed, environment, (io) => ctlCommand(words, io));
+  return withLists(typed, environment, (io) =>
+    ctlCommand(words, {
+      ...io,
+      err: (line) => {
+        io.err(line);
+        told(line);
+      },
+    }));
 }
 
 /** Runs a command at a terminal made of lists. */

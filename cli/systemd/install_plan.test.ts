@@ -110,6 +110,8 @@ test("where it cannot be done, it says what to do", () => {
   expect(said(plan({ isRoot: false }))).toContain("sudo");
   expect(said(plan({ userExists: false }))).toContain("--user");
   expect(said(plan({ userExists: false }, UNIT_DEFAULTS.witness))).toContain("useradd --system");
+  expect(said(plan({}, { user: "pg" }))).toContain("/run/postgresql belongs to postgres");
+  expect(said(plan({}))).not.toContain("/run/postgresql belongs");
   expect(said(plan({ config: "nothing" }))).toContain("/etc/agent.yml does not exist yet");
   expect(plan({}, { user: "root" })).toMatchObject({ kind: "refused", code: 2 });
 });

@@ -1,6 +1,6 @@
 /** Decides what `agent install-service` does with what it has found on this host. Pure. */
 import { unifiedDiff } from "../ctl/unified_diff.ts";
-import { optionsProblem, unitName, type UnitOptions, unitText } from "./unit.ts";
+import { optionsProblem, UNIT_DEFAULTS, unitName, type UnitOptions, unitText } from "./unit.ts";
 
 /** What is at the place of the unit file. */
 export type Present =
@@ -128,10 +128,15 @@ function configOf(unit: string): string | undefined {
   return /^AssertPathExists=(.*)$/m.exec(unit)?.[1];
 }
 
-function notes({ config, witness }: Wish, host: Host): readonly string[] {
-  if (host.config === "file") return [];
+function notes({ config, witness, user }: Wish, host: Host): readonly string[] {
+  const sockets = witness || user === UNIT_DEFAULTS.member.user ? [] : [
+    `/run/postgresql belongs to postgres, and is left to it: ${user} has /run/agent for PostgreSQL's socket ` +
+    "(unix_socket_directories), or has to be in the group postgres",
+  ];
+  if (host.config === "file") return sockets;
   const check = witness ? "validate-config --witness" : "validate-config";
   return [
+    ...sockets,
     `${config} does not exist yet, and the service does not start without it: agent ${check} ${config}`,
   ];
 }

@@ -30,6 +30,13 @@ test("paths are written as systemd reads them", () => {
   expect(unitText({ ...witness, user: "pg-voter" })).toContain("\nUser=pg-voter\n");
 });
 
+test("only the user postgres gets the directory of all servers of the host", () => {
+  expect(unitText(member)).toContain("\nRuntimeDirectory=postgresql\nRuntimeDirectoryMode=2775\n");
+  const other = unitText({ ...member, user: "pg" });
+  expect(other).not.toContain("RuntimeDirectory=postgresql");
+  expect(other).toContain("\nRuntimeDirectory=agent\nRuntimeDirectoryPreserve=yes\n");
+});
+
 test("what would break the unit, or add a line to it, is refused", () => {
   expect(optionsProblem(member)).toBeNull();
   const wrong = [

@@ -72,6 +72,26 @@ WatchdogSignal=SIGKILL
 `;
 }
 
+/**
+ * systemd gives a runtime directory to User=, with all that is in it. On Debian /run/postgresql belongs to
+ * postgres (postgresql-common makes it at each boot), and holds the sockets of all servers of the host:
+ * nobody else may take it.
+ */
+function socketDirectory({ user }: UnitOptions): string {
+  if (user !== MEMBER.user) {
+    return `# For the socket of PostgreSQL (unix_socket_directories: /run/agent). The usual place, /run/postgresql, belongs to
+# the user postgres; members of that group may write there, too.
+RuntimeDirectory=agent
+RuntimeDirectoryPreserve=yes
+`;
+  }
+  return `# For the socket of PostgreSQL, with the mode that Debian gives it.
+RuntimeDirectory=postgresql
+RuntimeDirectoryMode=2775
+RuntimeDirectoryPreserve=yes
+`;
+}
+
 function member(options: UnitOptions): string {
   return `${head(options)}
 [Service]
@@ -80,11 +100,9 @@ User=${options.user}
 # For raft.data_dir and postgresql.pgpass.
 StateDirectory=${STATE_DIRECTORIES.member}
 StateDirectoryMode=0700
-# For the socket of PostgreSQL, with the mode that Debian gives it.
-RuntimeDirectory=postgresql
-RuntimeDirectoryMode=2775
-RuntimeDirectoryPreserve=yes
-# The watchdog device belongs to root. To give it to the agent (docs/watchdog.md), in a drop-in:
+${
+    socketDirectory(options)
+  }# The watchdog device belongs to root. To give it to the agent (docs/watchdog.md), in a drop-in:
 #ExecStartPre=-+/sbin/modprobe softdog
 #ExecStartPre=-+/bin/chown ${options.user} /dev/watchdog
 ${
