@@ -18,7 +18,7 @@ import { findPrograms, type Programs, ProgramsError } from "../src/postgres/prog
 export async function demoCommand(given: Arguments): Promise<number> {
   const stop = given.value("stop");
   if (stop !== null) return await stopKept(stop);
-  const ttlS = wholeNumber("--ttl", given.value("ttl") ?? "5", 2, MAX_TTL_S);
+  const ttlS = wholeNumber("--ttl", given.value("ttl") ?? "3", 2, MAX_TTL_S);
   const user = chooseUser(given.value("user"));
   if (typeof user === "object" && user !== null) return fail(user.error);
   let programs: Programs;

@@ -21,9 +21,9 @@ test("an empty configuration has the defaults", () => {
   const { config, issues } = effective({});
   expect(issues).toEqual([]);
   expect(config).toEqual({
-    ttlS: 5,
+    ttlS: 3,
     loopWaitS: 1,
-    retryTimeoutS: 2,
+    retryTimeoutS: 1,
     maximumLagOnFailoverBytes: 1048576,
     maximumLagOnSyncnodeBytes: -1,
     checkTimeline: false,
@@ -82,7 +82,7 @@ const TIMING: readonly [
   retryTimeout: number,
   warns?: boolean,
 ][] = [
-  [{}, 5, 1, 2],
+  [{}, 3, 1, 1],
   [{ ttl: 30 }, 30, 6, 12],
   [{ ttl: 20 }, 20, 4, 8],
   [{ ttl: 10 }, 10, 2, 4],
@@ -93,8 +93,8 @@ const TIMING: readonly [
   [{ ttl: 30, loop_wait: 10 }, 30, 10, 10],
   [{ ttl: 20, loop_wait: 10, retry_timeout: 10 }, 20, 10, 10, true],
   [{ ttl: 20, loop_wait: 0, retry_timeout: 0 }, 20, 1, 1, true],
-  [{ ttl: null, loop_wait: 2 }, 5, 2, 1],
-  [{ ttl: "soon" }, 5, 1, 2, true],
+  [{ ttl: null, loop_wait: 2 }, 3, 2, 1, true],
+  [{ ttl: "soon" }, 3, 1, 1, true],
 ];
 
 for (const [given, ttlS, loopWaitS, retryTimeoutS, warns] of TIMING) {

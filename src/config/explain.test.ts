@@ -38,11 +38,11 @@ function told(key: string, given: Given = {}) {
 }
 
 test("a dynamic key: its default, the file while the cluster has none, the cluster", () => {
-  expect(told("ttl")).toEqual({ value: 5, layers: ["default 5*"] });
-  expect(told("ttl", { more: "ttl: 9\n" })).toEqual({ value: 9, layers: ["default 5", "file 9*"] });
+  expect(told("ttl")).toEqual({ value: 3, layers: ["default 3*"] });
+  expect(told("ttl", { more: "ttl: 9\n" })).toEqual({ value: 9, layers: ["default 3", "file 9*"] });
   expect(told("ttl", { more: "ttl: 9\n", dcs: { ttl: "7s" } })).toEqual({
     value: 7,
-    layers: ["default 5", "file 9", 'dynamic "7s"*'],
+    layers: ["default 3", "file 9", 'dynamic "7s"*'],
   });
   expect(explain("ttl", { more: "ttl: 9\n" })!.layers[1]!.place).toMatch(/^a\.yml:\d+$/);
 });

@@ -40,7 +40,12 @@ import { ASYNCHRONOUS } from "../sync/record.ts";
 const MAX_REFUSAL = 512;
 /** Also where `maxLines` asks for all: at one failover an hour, half a year. */
 const MAX_HISTORY = 4096;
-export const DEFAULT_TTL_MS = 5000;
+/**
+ * In force until the first `setTtl` of a log. It is part of what logs mean and never changes, whatever the
+ * default of the configuration is: two members that replay one log must come to the same ttl, or one would
+ * count on a lease for longer than the other waits. The raft leader sets the configured one.
+ */
+const INITIAL_TTL_MS = 5000;
 
 export const EMPTY_LOCK: LockRecord = {
   epoch: 0,
@@ -66,8 +71,8 @@ export function emptyState(): DcsState {
     history: [],
     failsafe: null,
     members: {},
-    grantTtlMs: DEFAULT_TTL_MS,
-    waitTtlMs: DEFAULT_TTL_MS,
+    grantTtlMs: INITIAL_TTL_MS,
+    waitTtlMs: INITIAL_TTL_MS,
     events: [],
   };
 }

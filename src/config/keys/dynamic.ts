@@ -34,7 +34,8 @@ export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<Ro
   ttlS: {
     key: "ttl",
     alsoLocal: true,
-    type: integer({ fallback: 5, min: 2, max: MAX_TTL_S, unit: "s" }),
+    // Why 3: docs/adr/0011-default-ttl.md. A log begins with another one (INITIAL_TTL_MS of src/dcs).
+    type: integer({ fallback: 3, min: 2, max: MAX_TTL_S, unit: "s" }),
     meaning:
       "how long the primary's lock outlives its last renewal: a failover after the death of a host begins after this",
     example: 10,
