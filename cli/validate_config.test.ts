@@ -229,7 +229,7 @@ test("a required watchdog that is not there, or leaves no time", async () => {
   const { code, lines } = await validate(host(), { more: watchdog });
   expect(lines.filter((line) => line.includes(" error: "))).toEqual([
     "F:11: error: watchdog.device: /nowhere/watchdog does not exist, and with watchdog.mode: required this member would never become primary",
-    "F:11: error: watchdog.safety_margin: ttl 5 s with a margin of 5 leaves the watchdog 0 s, which must be at least loop_wait (1 s)",
+    "F:11: error: watchdog.safety_margin: ttl 3 s with a margin of 5 leaves the watchdog -2 s, which must be at least loop_wait (1 s)",
   ]);
   expect(code).toBe(1);
 });

@@ -64,7 +64,7 @@ export const DYNAMIC_KEYS: { readonly [Field in keyof RootConfig]: DynamicKey<Ro
       unit: "s",
     }),
     meaning: "no limit of any operation here; `loop_wait + 2 * retry_timeout` is compared with `ttl`",
-    example: 1,
+    example: 2,
   },
   maximumLagOnFailoverBytes: {
     key: "maximum_lag_on_failover",
