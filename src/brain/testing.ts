@@ -17,6 +17,8 @@ export const SYSTEM_ID = "7300000000000000001";
 
 export const DYNAMIC: DynamicConfig = {
   ...DEFAULT_DYNAMIC,
+  // As in the records of a new log: there is no change of ttl under way.
+  ttlS: emptyState().grantTtlMs / 1000,
   postgresql: { ...DEFAULT_DYNAMIC.postgresql, rejoin: ["rewind", "reclone"] },
 };
 
