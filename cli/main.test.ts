@@ -76,6 +76,10 @@ const MISREAD: readonly (readonly [said: string, words: readonly string[]])[] = 
     "Option '--also' needs a value (DIRECTORY). Before '--force-new-cluster' is one missing, or write --also=VALUE.",
     ["recover", "--also", "--force-new-cluster", "/no.yml"],
   ],
+  [
+    "Option '-c' needs a value (FILE). Before '-p' is one missing, or write -cVALUE.",
+    ["install-service", "-c", "-p"],
+  ],
   ["Got unexpected extra argument (b.yml c.yml)", ["run", "/no.yml", "b.yml", "c.yml"]],
   ["An argument is empty", ["run", ""]],
   ["Missing argument FILES", ["replay", "--limit", "3"]],

@@ -97,7 +97,9 @@ function valueOf({ value: placeholder }: OptionSpec, { rawName, value, inlineVal
   // `-` alone is a value: standard input.
   const isOption = inlineValue === false && /^-./s.test(value ?? "");
   if (value === undefined || isOption) {
-    const instead = isOption ? ` Before ${shownWord(value!)} is one missing, or write ${rawName}=VALUE.` : "";
+    // Behind a letter the value stands without `=`, which would be a part of it.
+    const inline = `${rawName}${rawName.startsWith("--") ? "=" : ""}VALUE`;
+    const instead = isOption ? ` Before ${shownWord(value!)} is one missing, or write ${inline}.` : "";
     throw new UsageError(`Option '${rawName}' needs a value (${placeholder}).${instead}`);
   }
   return value;

@@ -34,6 +34,9 @@ test("group options stand before or after the command, in every spelling", async
     [`--config-file=${file}`, "dsn"],
     ["dsn", "demo", "--config-file", file],
     ["-k", "-c", file, "dsn"],
+    ["-kc", file, "dsn"],
+    [`-kc${file}`, "dsn"],
+    ["dsn", "-kc", file],
     ["-c", file, "dsn", "--group", "0"],
   ];
   for (const words of spellings) {

@@ -67,12 +67,21 @@ function splitAtCommand(words: readonly string[]): Split {
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!;
     if (!word.startsWith("-")) return { before: words.slice(0, at), name: word, after: words.slice(at + 1) };
-    const takesNext = GROUP_OPTIONS.some(({ names, short, value }) =>
-      value !== undefined && (word === `-${short}` || names.some((option) => word === `--${option}`))
-    );
-    if (takesNext) at++;
+    if (takesNext(word)) at++;
   }
   return { before: words, name: null, after: [] };
+}
+
+/** `--config-file`, `-c`, or a group of letters that ends with such a one: `-kc`. */
+function takesNext(word: string): boolean {
+  const of = (letter: string) => GROUP_OPTIONS.find(({ short }) => short === letter);
+  if (word.startsWith("--")) {
+    return GROUP_OPTIONS.some(({ names, value }) => value !== undefined && names.includes(word.slice(2)));
+  }
+  const letters = [...word.slice(1)];
+  // What follows a letter that has a value is that value.
+  const first = letters.findIndex((letter) => of(letter)?.value !== undefined);
+  return first >= 0 && first === letters.length - 1;
 }
 
 async function commandNamed(name: string): Promise<Command> {

@@ -5,8 +5,9 @@
  * starts itself once more with the setting, in the same process (docs/benchmark.md has what that costs and
  * gains). The guard inherits it from the agent, and PostgreSQL does not.
  */
-import { blockSignals, execv, setVariable } from "./ffi.ts";
-import { isCompiled, selfCommand } from "./self_command.ts";
+import { readdirSync } from "node:fs";
+import { blockSignals, execv, keepOverExec, readLink, setVariable } from "./ffi.ts";
+import { calledPath, isCompiled } from "./self_command.ts";
 
 /** Least time between two passes that give back unused pages, ms. */
 export const MEMORY_VARIABLE = "MIMALLOC_PURGE_HOLES_MIN_INTERVAL";
@@ -14,6 +15,9 @@ const EVERY_MS = "10000";
 
 /** Their default action would end the program that starts anew. They wait until it has handlers. */
 const HELD_BACK = [1, 2, 15]; // SIGHUP, SIGINT, SIGTERM
+
+/** Those of the runtime, which opens its own anew. */
+const RUNTIMES = /^anon_inode:\[event(?:poll|fd)\]$/;
 
 /** Whether the allocator has its default. A setting of the user's own stays. */
 export function isRestless(environment: { readonly [name: string]: string | undefined }): boolean {
@@ -27,10 +31,26 @@ export function isRestless(environment: { readonly [name: string]: string | unde
 export function startQuiet(argv: readonly string[]): string {
   const set = setVariable(MEMORY_VARIABLE, EVERY_MS);
   if (!set.ok) return set.name;
+  const path = calledPath(argv[0]!);
+  const handedOver = inheritedDescriptors();
+  for (const fd of handedOver) keepOverExec(fd, true);
+  // Last: other threads hold nothing back, and until the execv a signal ends the program as it did before.
   blockSignals(HELD_BACK, true);
-  const failed = execv(selfCommand()[0]!, argv);
+  const failed = execv(path, argv);
   blockSignals(HELD_BACK, false);
+  for (const fd of handedOver) keepOverExec(fd, false);
   return failed.ok ? "it returned" : failed.name;
+}
+
+/**
+ * What the starter has handed over: a configuration by /dev/fd, the lock of a script. The runtime marks each
+ * descriptor as one that no other program gets, and so the program itself would be without them.
+ */
+function inheritedDescriptors(): number[] {
+  return readdirSync("/proc/self/fd").map(Number).filter((fd) => {
+    const target = fd > 2 ? readLink(`/proc/self/fd/${fd}`) : null;
+    return target !== null && !RUNTIMES.test(target);
+  });
 }
 
 /** Once there are handlers. */

@@ -18,7 +18,16 @@ export function selfCommand(): readonly string[] {
 }
 
 /**
- * The same by a name that cannot be replaced or removed. Process lists show that name, so it is for
+ * The compiled executable by the name under which it was called, so that process lists go on showing that one
+ * (a link `patroni`). `program`: its first word.
+ */
+export function calledPath(program: string): string {
+  const path = program.includes("/") ? program : Bun.which(program);
+  return path !== null && isSameFile(path) ? path : selfCommand()[0]!;
+}
+
+/**
+ * This release by a name that cannot be replaced or removed. Process lists show that name, so it is for
  * short-lived processes.
  */
 export function pinnedSelfCommand(): readonly string[] {
