@@ -91,6 +91,30 @@ test("what is no file at the place of the unit, or of the configuration, is left
   );
 });
 
+test("a name that no file can have is refused", () => {
+  const outcome = (config: string) => {
+    const lines: string[] = [];
+    const say = (line: string) => void lines.push(line);
+    installServiceCommand({
+      config,
+      // Every Debian has it.
+      user: "daemon",
+      witness: false,
+      print: false,
+      dryRun: true,
+      force: false,
+      program: ["/usr/bin/agent"],
+      write: say,
+      writeError: say,
+    });
+    return lines.join("\n");
+  };
+  // ENAMETOOLONG, ENOTDIR
+  for (const config of [`/${"x".repeat(300)}`, "/etc/passwd/x"]) {
+    expect(outcome(config)).toBe(`Error: ${config} is no file that a service could read`);
+  }
+});
+
 test("a unit of another configuration is one that both may need", () => {
   const present = { kind: "file", text: unitText({ ...WISH, config: "/etc/other.yml" }) } as const;
   expect(said(plan({ present }))).toContain("a unit of another name");

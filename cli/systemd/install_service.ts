@@ -19,6 +19,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { resolve } from "node:path";
+import { errorCode } from "../../src/postgres/disk.ts";
 import { singleQuoted } from "../shell_word.ts";
 import { ADMIN_DIRECTORY, type Host, type InstallPlan, installPlan, type Present } from "./install_plan.ts";
 import { optionsProblem, UNIT_DEFAULTS, unitName, type UnitOptions, unitText } from "./unit.ts";
@@ -103,11 +104,16 @@ function presentAt(path: string): Present {
   return found.isFile() ? { kind: "file", text: readFileSync(path, "utf8") } : { kind: "no-file" };
 }
 
-/** A directory stands for the files in it. */
+/** A directory stands for the files in it. What cannot even be looked at is no name of a file. */
 function configAt(path: string): Host["config"] {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return "nothing";
-  return found.isFile() || found.isDirectory() ? "file" : "no-file";
+  try {
+    const found = statSync(path);
+    return found.isFile() || found.isDirectory() ? "file" : "no-file";
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === null) throw error;
+    return code === "ENOENT" ? "nothing" : "no-file";
+  }
 }
 
 function install(
