@@ -14,6 +14,7 @@ import { signal } from "../src/demo/processes.ts";
 import { run } from "../src/demo/run.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { MEMORY_VARIABLE } from "../src/lib/quiet_memory.ts";
+import { DOCUMENT, undocumented } from "../src/api/openapi/testing.ts";
 import { START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
 const TTL_S = 5;
@@ -78,6 +79,23 @@ story(
     expect(readFileSync(`/proc/${primary.agentPid()}/comm`, "utf8").trim()).toBe("agent");
   },
 );
+
+story("what the members of a real cluster answer is what /openapi.json promises", async (fixture) => {
+  await fixture.healed();
+  const paths = Object.keys(DOCUMENT.paths).filter((path) =>
+    DOCUMENT.paths[path]!.get !== undefined && !path.includes("{")
+  );
+  const asked = [...paths, "/agent/config/explain/ttl", "/agent/dcs/leader", "/agent/dcs/config"];
+  for (const { name, restAddress } of fixture.cluster.members) {
+    const flaws = await Promise.all(asked.map(async (path) => {
+      const answer = await fetch(`http://${restAddress}${path}`, { redirect: "manual" });
+      const { status, headers } = answer;
+      const type = headers.get("Content-Type");
+      return undocumented({ method: "GET", path, status, type, text: await answer.text() });
+    }));
+    expect([name, ...flaws.filter((flaw) => flaw !== null)]).toEqual([name]);
+  }
+});
 
 story("an agent killed and started again within the lease goes unnoticed by clients", async (fixture) => {
   const { client, cluster } = fixture;
