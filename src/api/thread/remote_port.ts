@@ -9,11 +9,20 @@
 import type { Clock } from "../../../raft/mod.ts";
 import { NOTHING_WRITTEN } from "../../config/written.ts";
 import type { ClusterEvent } from "../../model/event.ts";
+import { exactJson, fromExactJson } from "../../model/exact_json.ts";
 import { STATE_KNOWN_MS } from "../../model/member_status.ts";
 import type { HistogramReading, Measures } from "../../model/measures.ts";
 import { LATENESS_KINDS, type LatenessKind, type TimingReport } from "../../model/timing.ts";
 import type { ApiPort, ApiView, ConfigurationDetail, DecisionRecord, ProcessClocks } from "../port.ts";
-import type { FromThread, Operation, Part, Snapshot, TimingSnapshot, ToThread } from "./protocol.ts";
+import type {
+  FromThread,
+  Operation,
+  Part,
+  Snapshot,
+  SnapshotText,
+  TimingSnapshot,
+  ToThread,
+} from "./protocol.ts";
 
 const FRESH_MS = 50;
 /** The wait for an agent's loop that is busy. */
@@ -50,7 +59,8 @@ export class RemotePort implements ApiPort {
   readonly #listeners = new Set<() => void>();
   #watch: ReturnType<typeof setInterval> | null = null;
 
-  constructor(clock: Clock, snapshot: Snapshot, tell: (message: FromThread) => void) {
+  constructor(clock: Clock, text: SnapshotText, tell: (message: FromThread) => void) {
+    const snapshot = snapshotIn(text);
     this.#clock = clock;
     this.#tell = tell;
     this.#snapshot = snapshot;
@@ -84,7 +94,7 @@ export class RemotePort implements ApiPort {
   }
 
   heard(message: Extract<ToThread, { kind: "snapshot" | "done" | "copy" }>): void {
-    this.#take(message.snapshot);
+    this.#take(snapshotIn(message.snapshot));
     if (message.kind === "copy") return;
     if (message.kind === "snapshot") {
       const look = this.#look;
@@ -235,7 +245,7 @@ export class RemotePort implements ApiPort {
 }
 
 /** A snapshot of the agent's port, for the other side. */
-export function takeSnapshot(port: ApiPort, clock: Clock, parts: readonly Part[]): Snapshot {
+export function takeSnapshot(port: ApiPort, clock: Clock, parts: readonly Part[]): SnapshotText {
   const lateness = () =>
     Object.fromEntries(
       LATENESS_KINDS.map((kind) => [kind, port.lateness(kind)]),
@@ -243,7 +253,7 @@ export function takeSnapshot(port: ApiPort, clock: Clock, parts: readonly Part[]
   // In this order: a lease that ends between the two must not look like one that is held without time.
   const leaseRemainingMs = port.leaseRemainingMs();
   const holdsLease = port.holdsLease();
-  return {
+  const snapshot: Snapshot = {
     atMs: clock.now(),
     view: port.view(),
     version: port.version(),
@@ -256,6 +266,11 @@ export function takeSnapshot(port: ApiPort, clock: Clock, parts: readonly Part[]
     configuration: parts.includes("configuration") ? port.configuration() : null,
     events: parts.includes("events") ? port.events() : null,
   };
+  return exactJson(snapshot);
+}
+
+function snapshotIn(text: SnapshotText): Snapshot {
+  return fromExactJson(text) as Snapshot;
 }
 
 function partsFor(path: string): readonly Part[] {
