@@ -1008,6 +1008,7 @@ const synchronous: readonly Mutation[] = [
   ]),
   ...mutationsOf("src/brain/cluster/operator_needed.ts", ["src/brain"], [
     ["sync-former-primary-votes", "!primaryDirectory && isVoter", "isVoter"],
+    ["unfounded-while-a-primary-may-run", " || mayRun(one)", ""],
   ]),
   ...mutationsOf("src/brain/cluster/sync_grounds.ts", ["src/brain"], [
     ["sync-holder-by-any-name", " && status.name === lock.lastHolder", ""],

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { DynamicConfig } from "../../model/config.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { DcsState, FailsafeRecord } from "../../model/records.ts";
 import { recordOf } from "../../sync/record.ts";
@@ -120,6 +121,35 @@ test("a failsafe set that keeps everybody who is heard from taking over is said,
   expect(operatorNeeded({ ...state, members }, heard("b", "c"))).toBeNull();
   expect(operatorNeeded({ ...state, lock: lock({}) }, heard("b"))).toBeNull();
   expect(operatorNeeded({ ...state, failsafe: null }, heard("b"))).toBeNull();
+});
+
+test("standbys alone found no cluster, unless one is claimed, followed from elsewhere, or a primary may run", () => {
+  const stopped = (name: string, change: Partial<MemberStatus> = {}) =>
+    status(name, { running: false, state: "stopped", walLsn: null, replicationState: null, ...change });
+  const empty = stopped("c", { directoryUsable: false });
+  const unfounded = records({ initialize: null, lock: lock(FREE) });
+  const text = operatorNeeded(unfounded, [stopped("b"), stopped("a"), empty]);
+  expect(text).toContain("nobody forms the cluster: a and b have a standby's data");
+  expect(text).toContain('docs/operations.md, "Only standbys are left"');
+  expect(operatorNeeded(unfounded, [stopped("b"), empty])).toContain("b has a standby's data");
+  expect(operatorNeeded(unfounded, [status("b", { walLsn: null }), empty])).toContain("b has");
+
+  expect(operatorNeeded(unfounded, [empty])).toBeNull();
+  for (
+    const other of [
+      stopped("a", { primaryDirectory: true }),
+      stopped("a", { state: "starting" }),
+      stopped("a", { state: "stopping" }),
+      status("a", { walLsn: 100 }),
+      status("a", { writable: true, walLsn: null }),
+    ]
+  ) expect(operatorNeeded(unfounded, [other, stopped("b")])).toBeNull();
+  const { initialize } = records({});
+  const claimed = { ...initialize!, systemId: "" };
+  expect(operatorNeeded(records({ initialize: claimed, lock: lock(FREE) }), [stopped("b")])).toBeNull();
+  expect(operatorNeeded(records({ initialize: null }), [stopped("b")])).toBeNull();
+  const following = { ...DYNAMIC, standbyCluster: { host: "10.0.0.9" } as DynamicConfig["standbyCluster"] };
+  expect(room.operatorNeeded(unfounded, following, [stopped("b")])).toBeNull();
 });
 
 test("where only former primaries have data, the latest one is named", () => {

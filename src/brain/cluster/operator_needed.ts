@@ -11,6 +11,7 @@ import { type DcsState, isInitialized, type LockRecord, type SyncRecord } from "
 import { isPromised, isVoter } from "../../sync/record.ts";
 import { isElected, votesFor } from "../../sync/succession.ts";
 import { canTakeOver, ineligible, isLater } from "./candidate.ts";
+import { mayRun, runsPrimary } from "../keep/founder.ts";
 import { asCut, isHolderAgain, lacksProof } from "./sync_grounds.ts";
 
 /** The wait, and the command that ends it; null: none. `heard`: the members that are heard of. */
@@ -32,7 +33,8 @@ export function operatorNeeded(
       "so that its epoch does not end by itself. Start its agent on its machine, or, if nothing of it runs: " +
       `agent ctl failover --candidate ${candidate}`;
   }
-  const former = onlyFormerPrimary({ dcs: state, dynamic }, heard);
+  const former = onlyStandbys({ dcs: state, dynamic }, heard) ??
+    onlyFormerPrimary({ dcs: state, dynamic }, heard);
   if (former !== null) return former;
   const unproven = nobodyProves(state, dynamic, heard);
   if (unproven !== null) return unproven;
@@ -140,6 +142,27 @@ function provedByTagged({ sync, lock }: DcsState, voters: readonly MemberStatus[
   return elected.every(({ nofailover }) => nofailover)
     ? elected.map(({ name }) => name).sort().join(" and ")
     : "";
+}
+
+/**
+ * A cluster that nobody has founded yet, and nobody can: a standby founds nothing, and a member without data
+ * waits for the primary of those that have some. So it is where the agents of standbys were started first,
+ * and where a bootstrap of a standby cluster was given up that is to be none any more.
+ */
+function onlyStandbys(
+  { dcs: { initialize, lock }, dynamic }: { readonly dcs: DcsState; readonly dynamic: DynamicConfig },
+  heard: readonly MemberStatus[],
+): string | null {
+  if (initialize !== null || lock.holder !== null || dynamic.standbyCluster !== null) return null;
+  const withData = heard.filter(({ directoryUsable }) => directoryUsable);
+  if (withData.length === 0) return null;
+  if (withData.some((one) => one.primaryDirectory || runsPrimary(one) || mayRun(one))) return null;
+  const names = withData.map(({ name }) => name).sort().join(" and ");
+  return `nobody forms the cluster: ${names} ${
+    withData.length > 1 ? "have" : "has"
+  } a standby's data, and no member that is ` +
+    "heard has its primary's. Start the agent on that primary's host. If there is none any more: " +
+    'docs/operations.md, "Only standbys are left"';
 }
 
 /**

@@ -13,13 +13,14 @@ import { decide, type Outcome } from "./outcome.ts";
 import type { NodeView } from "./view.ts";
 
 /** Only a server out of recovery has a position of its own WAL. */
-const runsPrimary = (status: MemberStatus) => status.writable || (status.running && status.walLsn !== null);
+export const runsPrimary = (status: MemberStatus) =>
+  status.writable || (status.running && status.walLsn !== null);
 
 /**
  * A server that may run there, and that its agent knows nothing of yet: found a moment ago, or it does
  * not let the agent in (a password). It may be a primary that answers its clients.
  */
-const mayRun = ({ state, running, directoryUsable }: MemberStatus) =>
+export const mayRun = ({ state, running, directoryUsable }: MemberStatus) =>
   !running && directoryUsable && (state === "starting" || state === "stopping");
 
 /** Claims the right to found the cluster with what this member has, or waits and says for what. */
