@@ -339,5 +339,5 @@ Examples:
   agent ctl -c /etc/agent/node1.yml list
   agent ctl switchover --candidate node2
 
-agent COMMAND --help explains a command.
+agent COMMAND --help and agent help COMMAND explain a command.
 `;

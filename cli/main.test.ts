@@ -205,5 +205,8 @@ test("Patroni's options may stand behind others, and what the program starts its
   expect(wordsOf("patroni", [])).toEqual([]);
   const environment = { PATRONI_CONFIGURATION: "name: a" };
   expect(wordsOf("/usr/bin/patroni", [], environment)).toEqual(["run"]);
+  expect(wordsOf("agent", ["help"])).toEqual(["help"]);
+  expect(wordsOf("agent", ["help", "run"])).toEqual(["run", "--help"]);
+  expect(wordsOf("agent", ["help", "ctl", "pause", "--"])).toEqual(["ctl", "--help", "pause", "--"]);
   expect(wordsOf("agent", [], environment)).toEqual([]);
 });
