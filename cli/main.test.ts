@@ -207,6 +207,8 @@ test("Patroni's options may stand behind others, and what the program starts its
   expect(wordsOf("/usr/bin/patroni", [], environment)).toEqual(["run"]);
   expect(wordsOf("agent", ["help"])).toEqual(["help"]);
   expect(wordsOf("agent", ["help", "run"])).toEqual(["run", "--help"]);
+  // It has none: it would run.
+  expect(wordsOf("agent", ["help", "__sync_probe"])).toEqual(["help", "__sync_probe"]);
   expect(wordsOf("agent", ["help", "ctl", "pause", "--"])).toEqual(["ctl", "--help", "pause", "--"]);
   expect(wordsOf("agent", [], environment)).toEqual([]);
 });

@@ -31,7 +31,9 @@ export function wordsOf(
       return words.length === 0 && environment.PATRONI_CONFIGURATION ? ["run"] : asPatroni(words);
     default:
       // `agent help ctl list`. Before all other words: behind `--` it would be no option, and the command run.
-      if (words[0] === "help" && words.length > 1) return [words[1]!, "--help", ...words.slice(2)];
+      if (words[0] === "help" && words.length > 1 && !INTERNAL.includes(words[1]!)) {
+        return [words[1]!, "--help", ...words.slice(2)];
+      }
       return words[0]?.startsWith("-") === true ? withoutOption(words) ?? words : words;
   }
 }
