@@ -47,7 +47,7 @@ test("an acknowledgement before the write is durable is found", () => {
 });
 
 test("a change of the members that counts on disks that hang is found", () => {
-  expect(violationWithin(50, "count-hung-disks")).toMatch(/a majority that can write|no working group/);
+  expect(violationWithin(150, "count-hung-disks")).toMatch(/a majority that can write|no working group/);
 });
 
 test("a vote that is not persisted is found", () => {
