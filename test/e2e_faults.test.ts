@@ -3,17 +3,9 @@
  * time. After each: never two that confirm, and nothing confirmed by the former primary after its lease.
  */
 import { expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
-import {
-  closeSync,
-  constants,
-  existsSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, constants, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { overlapMs } from "../src/demo/outage.ts";
@@ -27,6 +19,10 @@ const TTL_S = 5;
 const TTL_MS = 1000 * TTL_S;
 /** Between two renewals, at this ttl. */
 const RENEW_MS = 500;
+
+/** Takes the kernel's lease on a file, as a server of files does, and keeps it: F_SETLEASE, F_WRLCK. */
+const LEASE = `$| = 1; $SIG{IO} = "IGNORE"; open(F, "+<", $ARGV[0]) or die $!; fcntl(F, 1024, 1) or die $!;
+  print "leased\\n"; sleep`;
 
 const { story } = withCluster({ dcs: { ttl: TTL_S } });
 
@@ -59,27 +55,23 @@ story(
   "an event loop that is blocked for two leases: a read that waits, with every thread alive",
   async (fixture) => {
     const old = await fixture.healedWithClients();
-    const configuration = readFileSync(old.configFile);
-    const kept = `${old.configFile}.kept`;
-    renameSync(old.configFile, kept);
-    expect(spawnSync("mkfifo", ["-m", "666", old.configFile]).status).toBe(0);
-    const begin = nowMs();
+    // An open of it waits until the lease is given up.
+    const leased = spawn("perl", ["-e", LEASE, old.configFile], { stdio: ["ignore", "pipe", "inherit"] });
     try {
-      // Reads its file again, and finds a pipe without a writer.
+      const [said] = await once(leased.stdout, "data");
+      expect(String(said)).toBe("leased\n");
+      const begin = nowMs();
+      // Reads its file again.
       const agent = old.signalAgent("SIGHUP");
       const successor = await succeeded(fixture, old, begin);
       await fixture.client.waitForWrite(begin + 2 * TTL_MS, WRITES_MS, successor.name);
       expect(old.agentPid()).toBe(agent);
-      const fifo = openSync(old.configFile, constants.O_RDWR);
-      rmSync(old.configFile);
-      renameSync(kept, old.configFile);
-      writeSync(fifo, configuration);
-      closeSync(fifo);
+      leased.kill("SIGKILL");
       expect(await fixture.cluster.waitHealthy(START_MS)).toBe(successor);
       expect(old.agentPid()).toBe(agent);
       expectFenced(fixture, old, begin);
     } finally {
-      if (existsSync(kept)) renameSync(kept, old.configFile);
+      leased.kill("SIGKILL");
     }
   },
 );
