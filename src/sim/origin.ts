@@ -50,14 +50,18 @@ export function runByHand(cluster: SimCluster): void {
   world.runUntilHolds(world.now() + BY_HAND_MS, 10, () => others.every(({ streaming }) => streaming));
 }
 
-/** Asks members, until the faults are over, to promote the standby cluster, to demote it, and so on. */
+/**
+ * Asks members, until the faults are over, to promote the standby cluster, to demote it, and so on, as the
+ * commands allow it: one that has no data yet is not promoted, since it would begin with data of its own
+ * (src/agent/rest/config_judge.ts).
+ */
 export function changeRoles(cluster: SimCluster, untilMs: number, random: Prng): void {
   const { world, safety } = cluster;
   const change = () => {
     if (world.now() >= untilMs) return;
-    const config = cluster.latestRecords()?.config;
+    const { config, initialize } = cluster.latestRecords() ?? {};
     const isStandby = config?.value["standby_cluster"] !== undefined;
-    if (config) {
+    if (config && initialize && initialize.systemId !== "") {
       // Asked for, it may take effect at any later moment, and somewhere before it is known here.
       if (isStandby) safety.readOnly = false;
       const asked = random.pick(cluster.members);

@@ -601,6 +601,12 @@ const cluster = [
   ]),
   ...mutationsOf("src/agent/loop/vouched_epoch.ts", ["src/agent/loop/vouched_epoch.test.ts"], [
     ["vouched-by-an-old-look", " || lastLookMs < this.#lockEpochMs", ""],
+    ["vouched-before-its-holder-follows", "this.#isRemote !== isRemote) {", "false) {"],
+    [
+      "vouched-by-a-primary-that-is-to-follow",
+      "this.#isRemote && lastLookMs < this.#remoteLeaderMs",
+      "false",
+    ],
     [
       "vouched-by-anybody's-stream",
       "return following === (lock.holder",
@@ -744,6 +750,7 @@ const agent = [
     ["overdue-restart-with-nobody-else", "  if (!someoneElseCan(view, endsInOrder)) return null;\n", ""],
     ["overdue-restart-killed-while-it-writes", "if (!endsInOrder) return kill(why);", "return kill(why);"],
     ["old-restart-gives-the-lock-up", " || restart.atMs < heldSinceMs", ""],
+    ["in-vain-behind-a-former-primary", " && following === followed(view)?.name", ""],
   ]),
   ...mutationsOf("src/dcs/requests.ts", ["src/dcs"], [
     ["replaced-request-untold", "failover !== null && tellsReplaced", "false"],

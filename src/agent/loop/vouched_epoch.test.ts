@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type { Action } from "../../brain/actions.ts";
 import {
   cluster,
+  DYNAMIC,
   FREE,
   lock,
   node,
@@ -12,6 +13,7 @@ import {
   STOPPED,
 } from "../../brain/testing.ts";
 import type { NodeView } from "../../brain/keep/view.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
 import type { LockRecord } from "../../model/records.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import { VouchedEpoch } from "./vouched_epoch.ts";
@@ -123,4 +125,36 @@ test("a server that has left recovery may have written what nobody else has", ()
   vouched.look(view({}), 0);
   expect(vouched.look(view({ inRecovery: false }), 1)).toBeNull();
   expect(vouched.look(DOWN, 2)).toBeNull();
+});
+
+test("a holder may be rewound without a new epoch: when the cluster begins to follow another one, nothing counts", () => {
+  const standbyCluster = { host: "10.0.0.9" } as NodeView["dynamic"]["standbyCluster"];
+  const remote = { dynamic: { ...DYNAMIC, standbyCluster } };
+  const leads = (change: Partial<MemberStatus> = {}, ageMs = 0) => ({
+    ...remote,
+    statuses: [seen(status("a", { role: "standby_leader", walLsn: null, ...change }), ageMs)],
+  });
+  const vouched = new VouchedEpoch();
+  expect(vouched.look(view({ lastLookMs: 10 }), 10)).toBe(3);
+  // It still streams from the primary that its holder was.
+  const still = { ...remote, statuses: [seen(primaryStatus("a"))] };
+  expect(vouched.look(view({ lastLookMs: 20 }, still), 20)).toBeNull();
+  expect(vouched.walEpoch).toBeNull();
+  expect(vouched.look(view({ lastLookMs: 30 }, leads({}, 60_000)), 30)).toBeNull();
+  expect(vouched.look(view({ lastLookMs: 30 }, leads({ running: false })), 30)).toBeNull();
+  // As a standby leader, by a look at the own server since that is known.
+  expect(vouched.look(view({ lastLookMs: 39 }, leads()), 40)).toBeNull();
+  expect(vouched.look(view({ lastLookMs: 50 }, leads()), 50)).toBe(3);
+  expect(vouched.look(view({ lastLookMs: 59, replicationState: null }), 60)).toBeNull();
+  expect(vouched.look(view({ lastLookMs: 70 }), 70)).toBe(3);
+});
+
+test("a rewind that was decided before such a change says nothing after it", () => {
+  const standbyCluster = { host: "10.0.0.9" } as NodeView["dynamic"]["standbyCluster"];
+  const vouched = new VouchedEpoch();
+  vouched.look(DOWN, 0);
+  vouched.decided([{ kind: "rewind", from: from("a") }], 3);
+  const last = { rewind: { kind: "rewind", ok: true, atMs: 1, detail: "", failures: 0 } } as const;
+  const ended = { dynamic: { ...DYNAMIC, standbyCluster }, postgres: postgres({ ...STOPPED, last }) };
+  expect(vouched.look(node(ended), 1)).toBeNull();
 });

@@ -5,13 +5,19 @@
  * rewound since to another timeline of the same number. The rules therefore compare WAL before a standby
  * streams again, unless this epoch is the present one (isVouched).
  *
+ * A holder may change its history without a new epoch: when the cluster becomes a standby cluster, it is
+ * rewound to the remote primary's. So nothing that was known before such a change counts after it, and from
+ * then on only a stream from a holder that is no primary any more.
+ *
  * It is not written down: what happened while no agent ran is not known.
  */
 import type { Action } from "../../brain/actions.ts";
 import { cascadeOf } from "../../brain/keep/follow_source.ts";
+import { FRESH_MS } from "../../brain/cluster/successor_view.ts";
+import { statusOf } from "../../brain/cluster/view.ts";
 import type { NodeView } from "../../brain/keep/view.ts";
 
-type Seen = Pick<NodeView, "name" | "dcs" | "statuses" | "postgres">;
+type Seen = Pick<NodeView, "name" | "dcs" | "dynamic" | "statuses" | "postgres">;
 
 export class VouchedEpoch {
   #epoch: number | null = null;
@@ -21,6 +27,10 @@ export class VouchedEpoch {
   #rewoundMs = -Infinity;
   #lockEpoch: number | null = null;
   #lockEpochMs = -Infinity;
+  /** The cluster follows another one; null: not looked at yet. */
+  #isRemote: boolean | null = null;
+  /** Since when the holder has been seen as the leader of such a cluster; Infinity: it has not. */
+  #remoteLeaderMs = Infinity;
 
   /** The same, also of a standby that follows nobody since: it has received nothing else. */
   get walEpoch(): number | null {
@@ -32,7 +42,9 @@ export class VouchedEpoch {
     if (lock.epoch !== this.#lockEpoch) {
       this.#lockEpoch = lock.epoch;
       this.#lockEpochMs = nowMs;
+      this.#remoteLeaderMs = Infinity;
     }
+    this.#lookAtRole(seen, nowMs);
     this.#lookAtRewind(postgres);
     // It may write what nobody else has.
     if (postgres.inRecovery === false) this.#set(null);
@@ -42,6 +54,21 @@ export class VouchedEpoch {
 
   #set(epoch: number | null): void {
     this.#epoch = this.#walEpoch = epoch;
+  }
+
+  #lookAtRole({ dcs: { lock }, dynamic, statuses }: Seen, nowMs: number): void {
+    const isRemote = dynamic.standbyCluster !== null;
+    if (this.#isRemote !== null && this.#isRemote !== isRemote) {
+      this.#set(null);
+      this.#rewindUnder = null;
+      this.#remoteLeaderMs = Infinity;
+    }
+    this.#isRemote = isRemote;
+    if (!isRemote || this.#remoteLeaderMs < Infinity) return;
+    const leader = statusOf({ statuses }, lock.holder ?? lock.lastHolder);
+    if (leader === undefined || leader.ageMs >= FRESH_MS) return;
+    const { running, writable, walLsn } = leader.status;
+    if (running && !writable && walLsn === null) this.#remoteLeaderMs = nowMs;
   }
 
   #lookAtRewind({ last: { rewind }, rewoundInVain }: NodeView["postgres"]): void {
@@ -57,6 +84,7 @@ export class VouchedEpoch {
     const { process, replicationState, following, lastLookMs } = seen.postgres;
     if (process !== "running" || following === null || replicationState !== "streaming") return false;
     if (lastLookMs === null || lastLookMs < this.#lockEpochMs) return false;
+    if (this.#isRemote && lastLookMs < this.#remoteLeaderMs) return false;
     return following === (lock.holder ?? lock.lastHolder) || following === cascadeOf(seen);
   }
 

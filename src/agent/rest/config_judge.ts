@@ -7,7 +7,7 @@ import type { ConfigCheck } from "../../model/config_check.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { isSet } from "../../model/merge.ts";
-import type { DcsState } from "../../model/records.ts";
+import { type DcsState, isInitialized } from "../../model/records.ts";
 import { otherMembers, syncCheck } from "../../model/sync_fit.ts";
 import { timingProblems } from "../compose/dynamic_reader.ts";
 
@@ -47,8 +47,15 @@ export function membersCheck(
   value: JsonObject,
   present: JsonObject | null,
   config: LocalConfig,
-  state: Pick<DcsState, "members" | "lock">,
+  state: Pick<DcsState, "members" | "lock" | "initialize">,
 ): ConfigCheck {
   const keys = (one: JsonObject) => effectiveDynamic(one, config).config;
-  return syncCheck(keys(value), present === null ? null : keys(present), otherMembers(state));
+  const [wanted, before] = [keys(value), present === null ? null : keys(present)];
+  const { refusals, warnings } = syncCheck(wanted, before, otherMembers(state));
+  const isEnded = before !== null && before.standbyCluster !== null && wanted.standbyCluster === null;
+  return { refusals: isEnded && !isInitialized(state) ? [...refusals, NO_DATA_YET] : refusals, warnings };
 }
+
+/** A copy that is under way, or that a member has which is not heard just now, would be left over. */
+const NO_DATA_YET = "standby_cluster: this standby cluster has no data yet, and without the key its " +
+  "members would make an empty database of their own. Wait until its leader runs (agent ctl list)";

@@ -95,6 +95,7 @@ test("a value that cannot be used is refused by PATCH and PUT alike, naming the 
 test("a standby cluster ends with its key: an empty map promotes nobody", async () => {
   const { records, proposed } = changes({
     config: { value: { standby_cluster: { host: "10.0.0.9", primary_slot_name: "a" } }, revision: 3 },
+    initialize: { by: "a", incarnation: 1, systemId: "7" },
   });
   const empty = "is empty, and this is a standby cluster: it would be promoted";
   for (const value of [{ standby_cluster: {} }, { ttl: 20, standby_cluster: {} }] as JsonObject[]) {
@@ -200,4 +201,28 @@ test("a member that does not know the records since its start does not say that 
   expect([proposed, scheduled.proposed]).toEqual([[], [
     expect.objectContaining({ op: "endRestart", id: "x" }),
   ]]);
+});
+
+test("a standby cluster without data is not promoted, as that would make an empty database; forced it is", async () => {
+  const config = { value: { standby_cluster: { host: "10.0.0.9" } }, revision: 3, ttlMs: 5000 };
+  const initialize = { by: "a", incarnation: 1, systemId: "" } as DcsState["initialize"];
+  for (const unfounded of [null, initialize]) {
+    const { records, proposed } = changes({ config, initialize: unfounded } as Partial<DcsState>);
+    expect(await records.patchConfig({ standby_cluster: null }, null, false)).toMatchObject({
+      kind: "hopeless",
+      reason: expect.stringContaining("has no data yet"),
+    });
+    expect(await records.patchConfig({ standby_cluster: { host: "10.0.0.8" } }, null, false)).toMatchObject({
+      kind: "ok",
+    });
+    expect(await records.patchConfig({ standby_cluster: null }, null, true)).toMatchObject({
+      kind: "ok",
+      warnings: [expect.stringContaining("has no data yet")],
+    });
+    expect(proposed).toHaveLength(2);
+  }
+  const founded = changes({ config, initialize: { ...initialize!, systemId: "7" } } as Partial<DcsState>);
+  expect(await founded.records.patchConfig({ standby_cluster: null }, null, false)).toMatchObject({
+    kind: "ok",
+  });
 });

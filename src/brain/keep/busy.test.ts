@@ -1,5 +1,15 @@
 /** Long actions that are under way. */
-import { DYNAMIC, holder, node, postgres, RUNNING_PRIMARY, STOPPED } from "../testing.ts";
+import {
+  DYNAMIC,
+  holder,
+  node,
+  postgres,
+  primaryStatus,
+  RUNNING_PRIMARY,
+  seen,
+  status,
+  STOPPED,
+} from "../testing.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import { BUSY } from "./busy.ts";
 import { type Case, decides, failed, FAST, IMMEDIATE, KILL, PAUSED } from "./testing.ts";
@@ -52,6 +62,23 @@ const CASES: readonly Case[] = [
   ["it has some time to replay what it has", startingAlone({ startingForMs: 9_999 }), "busy"],
   ["without a primary it waits", startingAlone({ statuses: [] }), "busy"],
   ["one that follows somebody gets its WAL there", startingAlone({}, { following: "a" }), "busy"],
+  [
+    "not one that follows the last primary, which was rewound and has that WAL no more",
+    startingAlone({}, { following: "c" }),
+    "starts-in-vain",
+    IMMEDIATE,
+  ],
+  [
+    "unless it is to follow that standby",
+    startingAlone({
+      statuses: [
+        seen(primaryStatus("a")),
+        seen(status("b", { tags: { replicatefrom: "c" } })),
+        seen(status("c", { following: "a" })),
+      ],
+    }, { following: "c" }),
+    "busy",
+  ],
   ["in pause nothing is stopped", startingAlone(PAUSED), "busy"],
   [
     "a crash recovery beyond primary_start_timeout is ended",

@@ -1,7 +1,7 @@
 /** A long action is under way: it is waited for, unless it keeps the lock from a member that could serve. */
 import { decide, kill, type NodeRule, type Outcome } from "./outcome.ts";
 import { promotionLimitMs } from "../promotion.ts";
-import { isArchiveOnly } from "./follow_source.ts";
+import { followed, isArchiveOnly } from "./follow_source.ts";
 import { livingHolder, type NodeView, someoneElseCan } from "./view.ts";
 
 /**
@@ -89,15 +89,17 @@ function promotionHangs(view: NodeView): Outcome | null {
 }
 
 /**
- * A standby that was started without an upstream, and whose data is not consistent without more WAL (after a
- * rewind whose primary died), never comes up: nothing ends that start, and a server that does not answer is
- * pointed at nobody. Stopped, it is compared and started with an upstream. One with much to replay loses a
- * part of its replay, once.
+ * A standby that was started without an upstream, or with one that is its upstream no more, and whose data is
+ * not consistent without more WAL (after a rewind whose primary died), never comes up: nothing ends that
+ * start, and a server that does not answer is pointed at nobody. Its former upstream may live: rewound
+ * itself, it has that WAL no more. Stopped, it is compared and started with the present upstream. One with
+ * much to replay loses a part of its replay, once.
  */
 function startsInVain(view: NodeView): Outcome | null {
   const { postgres: { action, process, following, writable }, dynamic, tenure, name } = view;
   if (dynamic.pause || tenure === "holding" || process !== "starting" || writable) return null;
-  if (following !== null || (action !== null && action.kind !== "start")) return null;
+  if (action !== null && action.kind !== "start") return null;
+  if (following !== null && following === followed(view)?.name) return null;
   if (view.startingForMs < GRANTED_START_MS || isArchiveOnly(name, view)) return null;
   const primary = livingHolder(view);
   if (primary === null) return null;
@@ -138,7 +140,7 @@ export const BUSY: readonly NodeRule[] = [
   {
     name: "starts-in-vain",
     when:
-      "A standby that was started without an upstream has not come up for 10 s, and the holder is a running primary. Not in pause.",
+      "A standby that was started without an upstream, or with one that it is to follow no more, has not come up for 10 s, and the holder is a running primary. Not in pause.",
     then: "Stops it: it is compared, and started as a standby of the holder.",
     decide: startsInVain,
   },

@@ -161,8 +161,10 @@ function isContinued(view: NodeView, upstream: Upstream): boolean {
   const holder = view.dcs.lock.holder;
   // From the holder to a standby of it.
   if (following === holder || isArchiveOnly(view.name, view)) return true;
-  // A standby leader has no WAL of its own.
-  return remoteUpstream(view) !== null || isToBePromoted(holder, view);
+  // A standby leader has no WAL of its own. But what it or others wrote before they followed the remote
+  // primary may still be here.
+  const isRemotes = remoteUpstream(view) !== null && (view.walEpoch ?? -Infinity) >= view.dcs.lock.epoch - 1;
+  return isRemotes || isToBePromoted(holder, view);
 }
 
 /**

@@ -182,6 +182,17 @@ const RUNNING: readonly Case[] = [
     "follow",
     { kind: "follow", follow: from("a") },
   ],
+  [
+    "in a standby cluster, too, WAL is compared where it may be that of a former primary",
+    connecting({
+      vouchedEpoch: null,
+      walEpoch: null,
+      dynamic: { ...DYNAMIC, standbyCluster },
+      statuses: [seen(STANDBY_LEADER)],
+    }, { following: null }),
+    "follow",
+    COMPARE,
+  ],
 ];
 
 const STARTED: readonly Case[] = [
