@@ -5,7 +5,8 @@
  * - not for long where its agent knows better: outside maintenance mode, while another member holds the lock
  *   and is heard.
  * - it is granted the lock only if no other member that is heard and may be chosen has acknowledged data of
- *   the last holder that it lacks. An operator may name it for a failover all the same.
+ *   the last holder that it lacks. An operator may name it for a failover all the same. One that was promoted
+ *   a moment ago may be chosen as the standby that it was: its agent has not looked at it since.
  */
 import { Violation, type World } from "../../raft/sim/mod.ts";
 import { ineligible, lagsTooFar, namesCandidate } from "../brain/cluster/candidate.ts";
@@ -20,6 +21,8 @@ import { commonAncestor, lostBytes, type Position } from "./wal.ts";
 
 /** A look at the server, the kill, and the timers' lateness. */
 const ENDED_WITHIN_MS = 1500;
+/** A look at the server, every half second, and the word of it on its way. */
+const KNOWN_WITHIN_MS = 700;
 /** A member that is heard, and has not reported for the free lock yet, is waited for so long. */
 const REPORTED_WITHIN_MS = 5000;
 
@@ -27,6 +30,7 @@ export class WritesAlone {
   /** How often one was granted the lock. */
   chosen = 0;
   readonly #writing: Lasting;
+  readonly #promoted: Lasting;
   /** The flaw of a proposed grant. The grant may come too late, and be refused. */
   readonly #bad = new Map<string, string>();
   #free: { readonly epoch: number; readonly sinceMs: number } | null = null;
@@ -37,6 +41,7 @@ export class WritesAlone {
     this.#world = world;
     this.#safety = safety;
     this.#writing = new Lasting(world);
+    this.#promoted = new Lasting(world);
   }
 
   /** The longest time that such a standby has written beside a holder that its agent heard. */
@@ -46,6 +51,7 @@ export class WritesAlone {
 
   /** Called often, for every member. Throws a Violation. */
   look(member: SimMember): void {
+    this.#promoted.look(member, member.server.writesAlone);
     const limitMs = member.server.writesAlone && knowsBetter(member) ? ENDED_WITHIN_MS : null;
     this.#writing.limit(
       member,
@@ -72,6 +78,7 @@ export class WritesAlone {
     const chosen = members.find(({ name }) => name === holder);
     const end = this.#safety.lastEnd;
     if (!chosen?.server.writesAlone || end === null || isNamed(leader, holder)) return;
+    if (this.#promoted.look(chosen, true) < KNOWN_WITHIN_MS) return;
     this.chosen++;
     for (const other of members) {
       if (other === chosen || !this.#canBeChosen(other, leader)) continue;
