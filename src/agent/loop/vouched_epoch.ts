@@ -13,9 +13,7 @@
  */
 import type { Action } from "../../brain/actions.ts";
 import { cascadeOf } from "../../brain/keep/follow_source.ts";
-import { FRESH_MS } from "../../brain/cluster/successor_view.ts";
-import { statusOf } from "../../brain/cluster/view.ts";
-import type { NodeView } from "../../brain/keep/view.ts";
+import { livingHolder, type NodeView } from "../../brain/keep/view.ts";
 
 type Seen = Pick<NodeView, "name" | "dcs" | "dynamic" | "statuses" | "postgres">;
 
@@ -56,19 +54,16 @@ export class VouchedEpoch {
     this.#epoch = this.#walEpoch = epoch;
   }
 
-  #lookAtRole({ dcs: { lock }, dynamic, statuses }: Seen, nowMs: number): void {
-    const isRemote = dynamic.standbyCluster !== null;
+  #lookAtRole(seen: Seen, nowMs: number): void {
+    const isRemote = seen.dynamic.standbyCluster !== null;
     if (this.#isRemote !== null && this.#isRemote !== isRemote) {
       this.#set(null);
       this.#rewindUnder = null;
       this.#remoteLeaderMs = Infinity;
     }
     this.#isRemote = isRemote;
-    if (!isRemote || this.#remoteLeaderMs < Infinity) return;
-    const leader = statusOf({ statuses }, lock.holder ?? lock.lastHolder);
-    if (leader === undefined || leader.ageMs >= FRESH_MS) return;
-    const { running, writable, walLsn } = leader.status;
-    if (running && !writable && walLsn === null) this.#remoteLeaderMs = nowMs;
+    const isSeen = this.#remoteLeaderMs < Infinity;
+    if (isRemote && !isSeen && livingHolder(seen) !== null) this.#remoteLeaderMs = nowMs;
   }
 
   #lookAtRewind({ last: { rewind }, rewoundInVain }: NodeView["postgres"]): void {

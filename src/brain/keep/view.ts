@@ -137,7 +137,7 @@ export function stepDownWanted(view: NodeView): boolean {
  * The holder's status, if it is reachable and, under the present epoch, a running primary; in a standby
  * cluster a running standby.
  */
-export function livingHolder(view: NodeView): MemberStatus | null {
+export function livingHolder(view: Pick<NodeView, "dcs" | "dynamic" | "statuses">): MemberStatus | null {
   const seen = statusOf(view, view.dcs.lock.holder);
   if (seen === undefined || seen.ageMs >= FRESH_MS) return null;
   return serves(seen.status, view) ? seen.status : null;
