@@ -4,7 +4,7 @@ import { describeIssue } from "../../config/issues.ts";
 import { newProblems } from "../../config/dynamic_validate.ts";
 import { configFlaw } from "../../dcs/command_schema.ts";
 import type { ConfigCheck } from "../../model/config_check.ts";
-import type { LocalConfig } from "../../model/config.ts";
+import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { isSet } from "../../model/merge.ts";
 import { type DcsState, isInitialized } from "../../model/records.ts";
@@ -26,9 +26,8 @@ export function configRefusals(
   if (errors.length > 0) return errors.map((issue) => `${issue.path}: ${issue.message}`);
   const dynamic = effectiveDynamic(value, config).config;
   const before = present === null ? null : effectiveDynamic(present, config).config;
-  const isEnded = before !== null && before.standbyCluster !== null && dynamic.standbyCluster === null;
   // Its end promotes a server, beside the primary of the other site in the worst case.
-  if (isEnded && isSet(value["standby_cluster"])) {
+  if (endsStandbyCluster(dynamic, before) && isSet(value["standby_cluster"])) {
     return [
       "standby_cluster: is empty, and this is a standby cluster: it would be promoted. To do that, remove the key " +
       "(null), as `agent ctl promote-cluster` does",
@@ -52,8 +51,12 @@ export function membersCheck(
   const keys = (one: JsonObject) => effectiveDynamic(one, config).config;
   const [wanted, before] = [keys(value), present === null ? null : keys(present)];
   const { refusals, warnings } = syncCheck(wanted, before, otherMembers(state));
-  const isEnded = before !== null && before.standbyCluster !== null && wanted.standbyCluster === null;
-  return { refusals: isEnded && !isInitialized(state) ? [...refusals, NO_DATA_YET] : refusals, warnings };
+  const isTooEarly = endsStandbyCluster(wanted, before) && !isInitialized(state);
+  return { refusals: isTooEarly ? [...refusals, NO_DATA_YET] : refusals, warnings };
+}
+
+function endsStandbyCluster(wanted: DynamicConfig, before: DynamicConfig | null): boolean {
+  return before !== null && before.standbyCluster !== null && wanted.standbyCluster === null;
 }
 
 /** A copy that is under way, or that a member has which is not heard just now, would be left over. */
