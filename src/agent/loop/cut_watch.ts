@@ -8,6 +8,7 @@
  * that was begun before may still do so: while one is under way there is no vote.
  */
 import type { Cut } from "../../model/cut.ts";
+import type { PostgresView } from "../../model/postgres_view.ts";
 import type { DcsState } from "../../model/records.ts";
 import { isPromised } from "../../sync/record.ts";
 import type { PostgresPort } from "../postgres/port.ts";
@@ -32,20 +33,12 @@ export class CutWatch {
     uncut = false,
   ): number {
     this.#cut = null;
-    if (lock.holder !== null || !isPromised(sync)) {
+    const view = lock.holder === null && isPromised(sync) ? postgres.view() : null;
+    if (view === null || !isCut(view, uncut)) {
       this.#since = null;
       return Infinity;
     }
-    const view = postgres.view();
-    const { directory, process, writable, inRecovery, cutOff, action, walEnd, lastLookMs } = view;
-    const isIntact = directory.kind === "valid" && directory.standbySignal && !directory.formerPrimary &&
-      !directory.wroteAlone;
-    const isOff = process === "none" ||
-      (process === "running" && inRecovery === true && (cutOff === true || uncut));
-    if (!isIntact || !isOff || writable || action !== null) {
-      this.#since = null;
-      return Infinity;
-    }
+    const { process, walEnd, lastLookMs } = view;
     if (this.#since?.epoch !== lock.epoch) this.#since = { epoch: lock.epoch, lookMs: nowMs };
     // A stopped server's end of WAL is read after its end.
     const isRead = process === "none" || (lastLookMs !== null && lastLookMs > this.#since.lookMs);
@@ -56,4 +49,15 @@ export class CutWatch {
     postgres.refresh();
     return nowMs + LOOK_MS;
   }
+}
+
+function isCut(
+  { directory, process, writable, inRecovery, cutOff, action }: PostgresView,
+  uncut: boolean,
+): boolean {
+  const isIntact = directory.kind === "valid" && directory.standbySignal && !directory.formerPrimary &&
+    !directory.wroteAlone;
+  const isOff = process === "none" ||
+    (process === "running" && inRecovery === true && (cutOff === true || uncut));
+  return isIntact && isOff && !writable && action === null;
 }
