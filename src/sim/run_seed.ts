@@ -24,6 +24,7 @@ import {
   type SyncAmbush,
   syncAmbush,
 } from "./faults/sync_ambush.ts";
+import { isBeingRecovered } from "./lost_majority.ts";
 import { checkEvents } from "./event_checks.ts";
 import { drawSynchronousMode, resume, setSynchronousMode } from "./requests.ts";
 import { operatorNeeded } from "../brain/cluster/operator_needed.ts";
@@ -215,6 +216,9 @@ function faultAgainst(rule: BrokenRule | undefined): ClusterFault | null {
 /** ms until it is healthy again; 0: it waits for an operator, and nothing can be asked of it. */
 function recover(cluster: SimCluster): number {
   const { world } = cluster;
+  if (!world.runUntilHolds(world.now() + RECOVERY_MS, 200, () => !isBeingRecovered(cluster))) {
+    throw new Violation("liveness", `the operators are not done ${RECOVERY_MS / 1000} s after the faults`);
+  }
   const calmSinceMs = world.now();
   if (become(cluster, "recovery", RECOVERY_MS) !== "healthy") return 0;
   const recoveryMs = world.now() - calmSinceMs;
