@@ -29,6 +29,7 @@ import { measureList, measureRest } from "./rest.ts";
 import { measureStops } from "./stop.ts";
 import { measureScrapes } from "./scrape.ts";
 import { STOP_DCS } from "./stop_hang.ts";
+import { measureSyncCommits, measureSyncFailovers, SYNC_COST_DCS } from "./sync_cost.ts";
 import { countingWakes } from "./wakes.ts";
 import { say, withCluster, withNetwork } from "./with_cluster.ts";
 
@@ -59,6 +60,7 @@ const LONG_GROUPS = [
   "busy-switchover",
   "first-commits",
   "hung-standby",
+  "sync-cost",
   "growth",
 ];
 
@@ -93,6 +95,7 @@ const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
   --only first-commits --reps 20
                                 the first commits of new primaries, in synchronous mode
   --only hung-standby --reps 10 writes while the synchronous standby streams and flushes nothing
+  --only sync-cost --reps 5     failovers and commits in synchronous modes beside those in none
   --only flood                  what strangers can do to the REST and raft ports, and a mad member
       --seconds 10 --fault TEXT`;
 
@@ -315,6 +318,12 @@ async function main(): Promise<void> {
   if (wanted("hung-standby")) {
     await withCluster({ ...HUNG_STANDBY_DCS, ...given }, async (cluster) => {
       found.push(await measureOutage(cluster, cluster.startClient(), HUNG_STANDBY, reps, say));
+    });
+  }
+  if (wanted("sync-cost")) {
+    await withCluster({ ...SYNC_COST_DCS, ...given }, async (cluster) => {
+      found.push(...await measureSyncCommits(cluster, reps, say));
+      found.push(...await measureSyncFailovers(cluster, cluster.startClient(), reps, say));
     });
   }
   if (wanted("load")) {
