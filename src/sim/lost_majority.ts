@@ -41,7 +41,7 @@ const ONE_BY_ONE_MS = 200;
 const RECOVERY = "a recovery is under way";
 
 /**
- * Whether the loss of a majority goes on, which the end of all other faults does not end: up to a `ttl` of the
+ * Whether the loss of a majority goes on, which the end of other faults does not end: up to a `ttl` of the
  * old cluster until the others are lost, and until the operator has recovered the survivor.
  */
 export function isBeingRecovered(cluster: SimCluster): boolean {
