@@ -3,11 +3,12 @@
  * the time. It switches over, kills the primary's host, brings it back, and says what the client noticed.
  * Exit code 0 only if the cluster did all of it.
  */
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Cluster } from "../src/demo/cluster.ts";
 import { report, runDemo } from "../src/demo/demo.ts";
-import { stopProcessesIn } from "../src/demo/host.ts";
+import { stopProcesses } from "../src/demo/host.ts";
+import { keptProcesses, seenProcesses } from "../src/demo/kept.ts";
 import { findUser } from "../src/demo/system_user.ts";
 import { MAX_TTL_S } from "../src/model/limits.ts";
 import { wholeNumber } from "./ctl/arguments.ts";
@@ -87,12 +88,18 @@ function howToReach(cluster: Cluster): string {
   ].join("\n");
 }
 
-async function stopKept(directory: string): Promise<number> {
-  if (!/\/agent-cluster-[^/]+\/?$/.test(directory)) {
+async function stopKept(given: string): Promise<number> {
+  if (!existsSync(given)) return fail(`${given} does not exist`);
+  // As the kernel tells where processes work: an absolute path without links.
+  const directory = realpathSync(given);
+  if (!/\/agent-cluster-[^/]+$/.test(directory)) {
     return fail(`${directory} is not the directory of a demonstration`);
   }
-  await stopProcessesIn(directory.replace(/\/$/, ""));
+  const look = () => keptProcesses(seenProcesses(), directory, process.pid);
+  const { spared } = look();
+  await stopProcesses(directory, () => look().theirs.map((one) => one.pid));
   rmSync(directory, { recursive: true, force: true });
+  for (const { pid, name } of spared) say(`left alone: ${name} (pid ${pid}), which works in that directory`);
   say(`ended and removed: ${directory}`);
   return 0;
 }

@@ -2,11 +2,19 @@
 export const DEMO_OPTIONS: readonly (readonly [option: string, help: string])[] = [
   ["--ttl <seconds>", "lease of the primary (default 3; 2 is the shortest)"],
   ["--keep", "leave the cluster running, and print how to reach it"],
-  ["--stop <directory>", "end a cluster that --keep left running, and remove its directory"],
+  [
+    "--stop <directory>",
+    "end a cluster that --keep left running, also what was started by hand there; remove it",
+  ],
   ["--user <name>", "who runs PostgreSQL when this is started as root (default: postgres)"],
 ];
 
-export const DEMO_EXAMPLES: readonly string[] = ["agent demo", "agent demo --ttl 2", "agent demo --keep"];
+export const DEMO_EXAMPLES: readonly string[] = [
+  "agent demo",
+  "agent demo --ttl 2",
+  "agent demo --keep",
+  "agent demo --stop /tmp/agent-cluster-x1Y2z3",
+];
 
 export const DEMO_HELP = `Usage: agent demo [--ttl SECONDS] [--keep] [--user NAME]
 

@@ -219,8 +219,13 @@ export class Host {
  * looked at.
  */
 export async function stopProcessesIn(directory: string): Promise<void> {
+  await stopProcesses(directory, () => processesIn(directory));
+}
+
+/** The same for whatever `list` finds; `directory` names them in the failure. */
+export async function stopProcesses(directory: string, list: () => readonly number[]): Promise<void> {
   await waitFor(`the end of every process in ${directory}`, KILL_MS, () => {
-    const pids = processesIn(directory);
+    const pids = list();
     for (const pid of pids) signal(pid, "SIGKILL");
     return pids.length === 0;
   }, 2);
