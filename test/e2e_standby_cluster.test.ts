@@ -3,11 +3,14 @@
  * a failover inside, promote-cluster, demote-cluster with a rewind, and the exchange of the two roles.
  */
 import { afterAll, expect } from "bun:test";
+import { readdirSync } from "node:fs";
 import type { Cluster } from "../src/demo/cluster.ts";
 import type { Host } from "../src/demo/host.ts";
+import { nowMs } from "../src/demo/now.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import type { ClusterJson } from "../src/api/client.ts";
 import { explained, newCluster, START_MS, startHealthy, withCluster } from "./e2e/harness.ts";
+import { OutsideServer } from "./e2e/outside_server.ts";
 import { answersWith, shown } from "./e2e/shown.ts";
 
 /** Two members and a witness. */
@@ -84,6 +87,9 @@ async function leaderOf(cluster: Cluster, role: "leader" | "standby_leader"): Pr
     return null;
   });
 }
+
+/** A data directory that was moved aside. */
+const isAside = (name: string) => name.includes(".failed");
 
 const standbyLeader = () => leaderOf(standby, "standby_leader");
 
@@ -216,6 +222,47 @@ told(
     for (const member of standby.members) {
       expect(await standby.query(member, "SELECT text FROM told WHERE text = 'in both'")).toEqual([]);
     }
+  },
+);
+
+told(
+  "a server of another database system is refused before the primary stops; forced on the cluster, it costs no data",
+  async () => {
+    const { cluster, client } = fixture;
+    const primary = await cluster.waitHealthy();
+    const pid = primary.postmasterPid();
+    const kept = () => cluster.members.map(({ directory }) => readdirSync(directory).filter(isAside));
+    const before = kept();
+    const other = await OutsideServer.start(cluster, "other-system");
+    try {
+      await other.connection.query("CREATE ROLE replicator REPLICATION LOGIN");
+      const there = ["--host", "127.0.0.1", "--port", String(other.port)];
+      const refused = await cluster.tryCtl("demote-cluster", "--force", ...there);
+      expect(refused).toMatchObject({ code: 1, output: expect.stringContaining("another database system") });
+      expect(primary.postmasterPid()).toBe(pid);
+      await client.waitForWrite(nowMs(), START_MS, primary.name);
+
+      const body = { standby_cluster: { host: "127.0.0.1", port: other.port } };
+      const change = { method: "PATCH", body, user: `agent:${cluster.secrets.restapi}` };
+      const forced = await primary.rest("/config?force=true", change);
+      expect(forced.status).toBe(200);
+      await shown<{ reason: string }[]>(
+        "the wait",
+        primary,
+        "/agent/decisions",
+        (decisions) => decisions.some(({ reason }) => reason.includes("another cluster: system identifier")),
+      );
+    } finally {
+      await other.stop();
+    }
+    await cluster.ctl("promote-cluster", "--force");
+    const now = await cluster.waitHealthy();
+    await client.waitForWrite(nowMs(), START_MS, now.name);
+    expect(kept()).toEqual(before);
+    client.read();
+    const present = await cluster.presentIds(now);
+    expect(client.acks.filter(({ id }) => !present.has(id))).toEqual([]);
+    await standbysOn(await timelineOf(now));
   },
 );
 

@@ -127,6 +127,30 @@ export class ReplicationSource {
   }
 }
 
+/** Asks each host of the URL for its identity, all at once; a text says why one has not told it. */
+export async function identities(
+  connUrl: string,
+  credentials: Credentials,
+  applicationName: string,
+): Promise<readonly { readonly host: string; readonly answer: SourceIdentity | string }[]> {
+  return await Promise.all(
+    singleUrls(connUrl).map(async (url) => {
+      const { host, port } = parseConnUrl(url)!;
+      const answer = await identityOf(url, credentials, applicationName).catch(errorText);
+      return { host: `${host}:${port}`, answer };
+    }),
+  );
+}
+
+async function identityOf(url: string, credentials: Credentials, applicationName: string) {
+  const source = await ReplicationSource.open(url, credentials, applicationName);
+  try {
+    return await source.identify();
+  } finally {
+    source.close();
+  }
+}
+
 /** One URL for each host. */
 function singleUrls(connUrl: string): readonly string[] {
   const address = parseConnUrl(connUrl);

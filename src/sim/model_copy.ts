@@ -13,12 +13,20 @@ export function copyStatus(action: Copying): CopyStatus | undefined {
 
 /**
  * Whether the source serves, to be asked again as long as the copy takes: a backup of a standby that is
- * promoted meanwhile fails. The standby leader of a standby cluster is copied like a primary.
+ * promoted meanwhile fails. The standby leader of a standby cluster is copied like a primary. A server of
+ * another database system serves none: pg_rewind refuses it, and a copy begins with that question.
  */
-export function servesCopy(action: Copying, source: ModelServer | null, isReachable: () => boolean) {
+export function servesCopy(
+  action: Copying,
+  own: ModelServer,
+  source: ModelServer | null,
+  isReachable: () => boolean,
+) {
+  const wanted = action.kind === "rewind" ? own.directory.systemId : action.of?.systemId ?? null;
   const wasStandby = source?.inRecovery ?? false;
   return (): boolean => {
     if (source === null || !isReachable() || !source.answers) return false;
+    if (wanted !== null && wanted !== source.directory.systemId) return false;
     if (action.kind === "clone") return source.inRecovery === (wasStandby || isFromStandby(action));
     return source.inRecovery || source.checkpointAfterPromote;
   };
@@ -33,11 +41,13 @@ export function divergenceFrom(
   atMs: number,
 ): PostgresView["divergence"] {
   const verdict = verdictOn(server, other, isReachable);
+  const isOther = verdict !== null && server.directory.systemId !== other!.directory.systemId;
   return {
     from,
     timelineOfOther: other?.directory.position?.branch.timeline ?? 0,
-    verdict: verdict ?? "unknown",
-    detail: verdict === null ? "it does not answer" : "",
+    // As compareHistories (src/postgres/history.ts): no WAL of it can be compared.
+    verdict: isOther ? "unknown" : verdict ?? "unknown",
+    detail: verdict === null ? "it does not answer" : isOther ? "another cluster" : "",
     atMs,
   };
 }

@@ -147,7 +147,7 @@ export class ModelPostgres implements PostgresPort {
       case "checkpoint":
         return;
       case "set-aside":
-        if (!server.anyProcess) server.directory.setAside();
+        server.setAside();
         this.#memory.divergence = null;
         return this.#survey();
       case "joined-history":
@@ -178,7 +178,7 @@ export class ModelPostgres implements PostgresPort {
     this.#enter(this.#ledger.begin(kind, `from ${from.name}`, copyStatus(action)), () => {
       if (server.anyProcess) return this.#finish(kind, "PostgreSQL runs");
       const source = serverOf(from.name);
-      const able = servesCopy(action, source, () => reachable(server.name, from.name));
+      const able = servesCopy(action, server, source, () => reachable(server.name, from.name));
       if (!able()) return this.#finish(kind, `${from.name} does not answer`);
       server.directory.setHalfWritten(kind);
       this.#readDirectory();

@@ -37,6 +37,8 @@ interface Servers {
 }
 
 export class ModelReceiver {
+  /** The server that it is connected to: another one may have the name by now. */
+  #sender: Server | null = null;
   #lastStreamMs = 0;
   #nextConnectMs = 0;
 
@@ -70,11 +72,11 @@ export class ModelReceiver {
   disconnect(): void {
     const server = this.#server;
     server.streaming = false;
-    const upstream = this.#upstream;
-    if (upstream) {
-      upstream.connected = upstream.connected.filter((each) => each !== server);
-      upstream.sync.disconnected(server.name);
+    if (this.#sender !== null) {
+      this.#sender.connected = this.#sender.connected.filter((each) => each !== server);
+      this.#sender.sync.disconnected(server.name);
     }
+    this.#sender = null;
     this.#nextConnectMs = this.#context.world.now() + RECONNECT_MS;
   }
 
@@ -112,6 +114,7 @@ export class ModelReceiver {
   #connects(upstream: Server, nowMs: number): boolean {
     const server = this.#server;
     const { directory } = server;
+    if (server.streaming && this.#sender !== upstream) this.disconnect();
     const heard = this.#context.reachable(server.name, upstream.name) && !upstream.frozen;
     if (heard && !upstream.sends) {
       if (server.streaming) this.disconnect();
@@ -132,6 +135,7 @@ export class ModelReceiver {
       return false;
     }
     server.streaming = true;
+    this.#sender = upstream;
     upstream.connected.push(server);
     upstream.sync.connected(server.name);
     return true;

@@ -25,6 +25,8 @@ export interface ServerWorld {
   onAcknowledged(server: ModelServer): void;
   /** A primary ended in order, after its standbys had everything or were given up. */
   onCleanShutdown(server: ModelServer): void;
+  /** Its agent is about to move its data directory away. */
+  onSetAside(server: ModelServer): void;
   newSystemId(): string;
 }
 
@@ -255,6 +257,13 @@ export class ModelServer {
     if (behind || hangs) return this.#stage(hangs ? HANG_LOOK_MS : 10, () => this.#drain(untilMs));
     world.log.add(this.name, `postgres: clean shutdown at ${this.directory.position!.lsn}`);
     this.#ended({ pid: this.pid, code: 0, signal: null });
+  }
+
+  /** Moves its data directory away, unless a process lives there. */
+  setAside(): void {
+    if (this.anyProcess) return;
+    this.#context.onSetAside(this);
+    this.directory.setAside();
   }
 
   /** Standbys that have a connection to this server. */

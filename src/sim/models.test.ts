@@ -43,6 +43,8 @@ class Pair implements ServerWorld {
     this.safety.onCleanShutdown(server);
   }
 
+  onSetAside(): void {}
+
   newSystemId(): string {
     return `s${++this.#systems}`;
   }

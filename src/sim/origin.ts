@@ -14,6 +14,8 @@ const RUNNING_RATE = 0.12;
 const STANDBY_RATE = 0.12;
 /** Between two changes of a cluster's role. */
 const ROLE_MS = [8000, 40_000] as const;
+/** How often it is demoted to a server of another database system. */
+const MISTAKE_RATE = 0.3;
 /** The first server opens, and has its standbys. */
 const BY_HAND_MS = 5000;
 
@@ -26,7 +28,7 @@ export function drawOrigin(random: Prng): Origin {
 export function prepare(cluster: SimCluster, origin: Origin): void {
   if (origin === "standby") {
     cluster.safety.readOnly = true;
-    cluster.startRemote();
+    cluster.remoteAddress.start();
   } else if (origin === "running") runByHand(cluster);
 }
 
@@ -56,7 +58,8 @@ export function runByHand(cluster: SimCluster): void {
  * (src/agent/rest/config_judge.ts).
  */
 export function changeRoles(cluster: SimCluster, untilMs: number, random: Prng): void {
-  const { world, safety } = cluster;
+  const { world, safety, remoteAddress } = cluster;
+  world.after(untilMs - world.now(), () => remoteAddress.isMistaken = false);
   const change = () => {
     if (world.now() >= untilMs) return;
     const { config, initialize } = cluster.latestRecords() ?? {};
@@ -64,6 +67,8 @@ export function changeRoles(cluster: SimCluster, untilMs: number, random: Prng):
     if (config && initialize && initialize.systemId !== "") {
       // Asked for, it may take effect at any later moment, and somewhere before it is known here.
       if (isStandby) safety.readOnly = false;
+      // Demoted to what is no copy of it, and promoted again: nothing of it is to be lost by that.
+      if (!isStandby) remoteAddress.isMistaken = random.chance(MISTAKE_RATE);
       const asked = random.pick(cluster.members);
       const done = setStandbyCluster(asked, isStandby ? null : STANDBY_CLUSTER);
       const what = isStandby ? "promote-cluster" : "demote-cluster";

@@ -3,13 +3,13 @@
  * while they run.
  */
 import { clusterIdOf } from "../../raft/mod.ts";
-import { RaftInvariants, SimNetwork, type World } from "../../raft/sim/mod.ts";
+import { type Prng, RaftInvariants, SimNetwork, type World } from "../../raft/sim/mod.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
 import type { JsonObject } from "../model/json.ts";
 import type { DcsState, LockRecord } from "../model/records.ts";
 import { isRemoteName } from "../model/standby_cluster.ts";
 import type { ModelServer } from "./model_server.ts";
-import { remoteServer } from "./remote.ts";
+import { RemoteAddress } from "./remote.ts";
 import { Acknowledged } from "./acknowledged.ts";
 import { Links } from "./links.ts";
 import { Guided } from "./guided.ts";
@@ -56,7 +56,7 @@ export class SimCluster {
   /** Changes that an operator has begun and not finished: until then the cluster is not complete. */
   readonly unfinished = new Set<string>();
   /** The primary of another cluster, which this one follows while it is a standby cluster. */
-  readonly remote: ModelServer;
+  readonly remoteAddress: RemoteAddress;
   /** For how long a primary has gone on in failsafe mode. */
   failsafeMs = 0;
 
@@ -85,7 +85,6 @@ export class SimCluster {
     this.founded = clusterId;
     this.group = { clusterId, checks: new RaftInvariants(), acknowledged: new Acknowledged() };
     this.#groups.set(clusterId, this.group);
-    const chance = world.random.split("snapshots");
     this.#around = {
       world,
       network: this.network,
@@ -100,6 +99,7 @@ export class SimCluster {
       onAcking: (server, can) => this.#onAcking(server, can),
       onAcknowledged: (server) => this.surviving.onAcknowledged(server),
       onCleanShutdown: (server) => this.safety.onCleanShutdown(server),
+      onSetAside: (server) => this.remoteAddress.checkSetAside(server, this.latestRecords()),
       newSystemId: () => `system-${++this.#systemIds}`,
       onRecords: (state) => this.#onRecords(state),
       onGrant: (leader, grant) => this.#onGrant(leader, grant),
@@ -115,13 +115,9 @@ export class SimCluster {
         const known = !isFounder ? present : leads ? founders : [...founders, ...present];
         return [...new Set(known.filter((each) => each.name !== name).map(({ addr }) => addr))];
       },
-      snapshots: {
-        snapshotEveryEntries: chance.pick([5, 20, 100, 4096]),
-        keepEntries: chance.pick([0, 3, 30, 1024]),
-        snapshotPieceBytes: chance.pick([200, 1000, 128 * 1024]),
-      },
+      snapshots: drawSnapshots(world.random.split("snapshots")),
     };
-    this.remote = remoteServer(this.#around);
+    this.remoteAddress = new RemoteAddress(this.#around);
     for (const { id, name } of founders) {
       const founder = { clusterId, founded: clusterId, id, members: founders, joined: false };
       this.#enroll(name, { id, founder, isWitness: name === "w1" });
@@ -139,12 +135,9 @@ export class SimCluster {
     });
   }
 
-  /** The other cluster begins to write. */
-  startRemote(): void {
-    const { directory } = this.remote;
-    directory.make(false);
-    directory.finishBootstrap();
-    this.remote.start(0);
+  /** The server at the address that a standby cluster follows. */
+  get remote(): ModelServer {
+    return this.remoteAddress.server;
   }
 
   /** Another host, which has to find the cluster. */
@@ -353,4 +346,12 @@ function foundersOf(names: readonly string[]) {
 
 function sameSet(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((each) => b.includes(each));
+}
+
+function drawSnapshots(random: Prng) {
+  return {
+    snapshotEveryEntries: random.pick([5, 20, 100, 4096]),
+    keepEntries: random.pick([0, 3, 30, 1024]),
+    snapshotPieceBytes: random.pick([200, 1000, 128 * 1024]),
+  };
 }

@@ -1,22 +1,24 @@
 /** A cluster that follows another one: its bootstrap, failovers inside, promotion and demotion. */
 import { expect, test } from "bun:test";
 import { cutFault, directionsOf, Violation, World } from "../../raft/sim/mod.ts";
+import type { JsonObject } from "../model/json.ts";
 import type { MemberStatus } from "../model/member_status.ts";
 import { clusterFaults } from "./faults/cluster_faults.ts";
-import { askSwitchover, resume, setStandbyCluster } from "./requests.ts";
+import { askPause, askSwitchover, resume, setStandbyCluster } from "./requests.ts";
 import { STANDBY_CLUSTER } from "./remote.ts";
 import { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
+import { contains } from "./wal.ts";
 
 const SEEDS = [1, 2, 3];
 
 /** A standby cluster made from empty directories, of which nobody writes. */
-function standbyCluster(seed: number): SimCluster {
+function standbyCluster(seed: number, more: JsonObject = {}): SimCluster {
   const world = new World(seed);
-  const config = { ttl: 5, loop_wait: 1, standby_cluster: STANDBY_CLUSTER };
+  const config = { ttl: 5, loop_wait: 1, standby_cluster: STANDBY_CLUSTER, ...more };
   const cluster = new SimCluster(world, new Set(), config);
   cluster.safety.readOnly = true;
-  cluster.startRemote();
+  cluster.remoteAddress.start();
   for (const member of cluster.members) member.startAgent();
   settles(cluster, 20_000);
   return cluster;
@@ -117,6 +119,64 @@ test("promote-cluster makes the standby leader the one primary, and demote-clust
     // Both clusters have written: what this one wrote is given up.
     expect(setStandbyCluster(leader, STANDBY_CLUSTER)).toBe(true);
     expect(world.runUntilHolds(world.now() + 10_000, 20, () => writers(cluster).length === 0)).toBe(true);
+    safety.readOnly = true;
+    settles(cluster, 60_000);
+    expectNoFork(cluster);
+  }
+});
+
+test("a cluster demoted to a server of another database system keeps its data, and takes writes again", () => {
+  for (const seed of SEEDS) {
+    const cluster = standbyCluster(seed);
+    const { world, safety, remoteAddress } = cluster;
+    const leader = holderOf(cluster);
+    safety.readOnly = false;
+    expect(setStandbyCluster(leader, null)).toBe(true);
+    expect(world.runUntilHolds(world.now() + 5000, 20, () => leader.server.writesUnderLock)).toBe(true);
+    settles(cluster, 20_000);
+    const { dataId, position } = leader.server.directory;
+    remoteAddress.isMistaken = true;
+    expect(setStandbyCluster(leader, STANDBY_CLUSTER)).toBe(true);
+    expect(world.runUntilHolds(world.now() + 10_000, 20, () => writers(cluster).length === 0)).toBe(true);
+    world.runUntil(world.now() + 30_000);
+    expect(leader.server.inRecovery).toBe(true);
+    expect(leader.server.directory.dataId).toBe(dataId!);
+    expect(contains(leader.server.directory.position!, position!)).toBe(true);
+    expect(setStandbyCluster(leader, null)).toBe(true);
+    expect(world.runUntilHolds(world.now() + 5000, 20, () => leader.server.writesUnderLock)).toBe(true);
+    expect(contains(leader.server.directory.position!, position!)).toBe(true);
+    settles(cluster, 20_000);
+  }
+});
+
+test("histories differed, and the address leads to another system by now: nothing is moved aside", () => {
+  for (const seed of SEEDS) {
+    const cluster = standbyCluster(seed, { use_pg_rewind: false });
+    const { world, safety, remoteAddress, remote } = cluster;
+    const leader = holderOf(cluster);
+    const decided = (rule: string) =>
+      leader.member!.voter.decisions.entries().some((one) => one.rule === rule);
+    safety.readOnly = false;
+    expect(setStandbyCluster(leader, null)).toBe(true);
+    expect(world.runUntilHolds(world.now() + 5000, 20, () => leader.server.writesUnderLock)).toBe(true);
+    settles(cluster, 20_000);
+    remote.freeze();
+    expect(setStandbyCluster(leader, STANDBY_CLUSTER)).toBe(true);
+    expect(world.runUntilHolds(world.now() + 10_000, 20, () => leader.server.inRecovery)).toBe(true);
+    // In pause a standby leader whose history differs is left as it is.
+    expect(askPause(leader, true)).toBe(true);
+    world.runUntil(world.now() + 1000);
+    remote.thaw();
+    world.runUntil(world.now() + 25_000);
+    expect(decided("diverged-remote")).toBe(false);
+    const { dataId } = leader.server.directory;
+    remoteAddress.isMistaken = true;
+    resume(cluster);
+    world.runUntil(world.now() + 30_000);
+    expect(decided("diverged-remote")).toBe(true);
+    expect(leader.server.directory.dataId).toBe(dataId!);
+    expect(leader.server.inRecovery).toBe(true);
+    remoteAddress.isMistaken = false;
     safety.readOnly = true;
     settles(cluster, 60_000);
     expectNoFork(cluster);

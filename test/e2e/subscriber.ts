@@ -3,24 +3,17 @@
  * what a client writes, by a permanent slot of the cluster's configuration. Its table takes rows twice, and
  * numbers them in the order in which they come: a row that is missing, twice there or late is found.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import pg from "pg";
 import type { Client } from "../../src/demo/client.ts";
 import { CLIENT_TABLE } from "../../src/demo/client_process.ts";
 import type { Cluster } from "../../src/demo/cluster.ts";
 import type { Host } from "../../src/demo/host.ts";
 import { nowMs } from "../../src/demo/now.ts";
-import { freePorts } from "../../src/demo/ports.ts";
-import { run } from "../../src/demo/run.ts";
 import { waitFor } from "../../src/demo/wait_for.ts";
-import { findPrograms } from "../../src/postgres/programs.ts";
+import { OutsideServer } from "./outside_server.ts";
 
 export const SLOT = "outside";
 const PUBLICATION = "written";
 const LIMIT_MS = 60_000;
-const TAIL_LINES = 15;
 
 /** What a comparison with the primary finds. All ids, in the order of their coming. */
 export interface Received {
@@ -44,24 +37,19 @@ interface SlotRow {
 export class Subscriber {
   /** What the client wrote up to here came before the subscription. */
   #afterId = 0;
-  readonly #stopNow = () => void this.#child.kill("SIGKILL");
-
   readonly #cluster: Cluster;
-  readonly #connection: pg.Client;
-  readonly #child: ChildProcess;
-  readonly #logFile: string;
+  readonly #server: OutsideServer;
 
-  private constructor(cluster: Cluster, connection: pg.Client, child: ChildProcess, logFile: string) {
+  private constructor(cluster: Cluster, server: OutsideServer) {
     this.#cluster = cluster;
-    this.#connection = connection;
-    this.#child = child;
-    this.#logFile = logFile;
-    process.on("exit", this.#stopNow);
+    this.#server = server;
   }
 
   /** It has subscribed, and every member has the slot, when it resolves. */
   static async start(cluster: Cluster, client: Client): Promise<Subscriber> {
-    const subscriber = await Subscriber.#startServer(cluster);
+    // It comes back at once, when the new primary may not be ready for it.
+    const soon = "wal_retrieve_retry_interval=100ms";
+    const subscriber = new Subscriber(cluster, await OutsideServer.start(cluster, "subscriber", [soon]));
     try {
       await subscriber.#subscribe(client);
     } catch (error) {
@@ -69,40 +57,6 @@ export class Subscriber {
       throw subscriber.#explained(error);
     }
     return subscriber;
-  }
-
-  static async #startServer(cluster: Cluster): Promise<Subscriber> {
-    const { settings } = cluster.hosts[0]!;
-    const programs = findPrograms({ binDir: null, binName: {}, dataDir: "/nonexistent" });
-    const directory = join(cluster.directory, `subscriber-${Math.random().toString(36).slice(2, 8)}`);
-    const as = (program: "initdb" | "postgres", ...args: string[]) =>
-      [...settings.prefix, programs.path(program), "-D", directory, ...args] as [string, ...string[]];
-    const [initdb, ...initArgs] = as("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync");
-    const made = await run(initdb, initArgs, cluster.directory);
-    if (made.code !== 0) throw new Error(`initdb of the subscriber ended with ${made.code}: ${made.output}`);
-    const [port] = await freePorts(1) as [number];
-    // It comes back at once, when the new primary may not be ready for it.
-    const soon = "wal_retrieve_retry_interval=100ms";
-    const place = [`port=${port}`, "listen_addresses=127.0.0.1", "unix_socket_directories="];
-    const options = [...place, "fsync=off", soon].flatMap((one) => ["-c", one]);
-    const logFile = `${directory}.log`;
-    const log = openSync(logFile, "a");
-    const [postgres, ...args] = as("postgres", ...options);
-    const child = spawn(postgres, args, { cwd: cluster.directory, stdio: ["ignore", log, log] });
-    closeSync(log);
-    try {
-      const connection = await waitFor("the subscriber's PostgreSQL", LIMIT_MS, async () => {
-        const to = { host: "127.0.0.1", port, user: "postgres", database: "postgres" };
-        const one = new pg.Client({ ...to, connectionTimeoutMillis: LIMIT_MS });
-        one.on("error", () => undefined);
-        await one.connect();
-        return one;
-      });
-      return new Subscriber(cluster, connection, child, logFile);
-    } catch (error) {
-      child.kill("SIGKILL");
-      throw error;
-    }
   }
 
   async #subscribe(client: Client): Promise<void> {
@@ -118,10 +72,10 @@ export class Subscriber {
     const { postgresPort } = cluster.members[0]!.addresses;
     const publisher = `host=${hosts} port=${postgresPort} dbname=postgres user=postgres ` +
       `password=${cluster.secrets.superuser} target_session_attrs=read-write connect_timeout=2`;
-    await this.#connection.query(
+    await this.#server.connection.query(
       `CREATE TABLE ${CLIENT_TABLE} (id bigint NOT NULL, node text NOT NULL, came bigserial PRIMARY KEY)`,
     );
-    await this.#connection.query(
+    await this.#server.connection.query(
       `CREATE SUBSCRIPTION outside CONNECTION '${publisher}' PUBLICATION ${PUBLICATION} ` +
         `WITH (slot_name = ${SLOT}, create_slot = false, copy_data = false)`,
     );
@@ -169,7 +123,7 @@ export class Subscriber {
   async untilReceived(id: number): Promise<void> {
     try {
       await waitFor(`row ${id} at the subscriber`, LIMIT_MS, async () => {
-        const { rows } = await this.#connection.query(
+        const { rows } = await this.#server.connection.query(
           `SELECT FROM ${CLIENT_TABLE} WHERE came > (SELECT max(came) - 100000 FROM ${CLIENT_TABLE}) AND id = ${id}`,
         );
         return rows.length > 0;
@@ -188,7 +142,7 @@ export class Subscriber {
       primary,
       `SELECT id FROM ${CLIENT_TABLE} ${where}`,
     );
-    const here = await this.#connection.query<{ id: string }>(
+    const here = await this.#server.connection.query<{ id: string }>(
       `SELECT id FROM ${CLIENT_TABLE} ${where} ORDER BY came`,
     );
     return compared(there.map(({ id }) => Number(id)), here.rows.map(({ id }) => Number(id)));
@@ -197,9 +151,9 @@ export class Subscriber {
   /** Takes the slot out of the configuration. */
   async leave(): Promise<void> {
     const primary = await this.#cluster.waitForPrimary();
-    await this.#connection.query("ALTER SUBSCRIPTION outside DISABLE");
-    await this.#connection.query("ALTER SUBSCRIPTION outside SET (slot_name = NONE)");
-    await this.#connection.query("DROP SUBSCRIPTION outside");
+    await this.#server.connection.query("ALTER SUBSCRIPTION outside DISABLE");
+    await this.#server.connection.query("ALTER SUBSCRIPTION outside SET (slot_name = NONE)");
+    await this.#server.connection.query("DROP SUBSCRIPTION outside");
     await this.#configure({ [SLOT]: null });
     await waitFor("the end of the slot", LIMIT_MS, async () => {
       for (const host of this.#cluster.members) if (await this.#slotOn(host) !== null) return false;
@@ -209,17 +163,11 @@ export class Subscriber {
   }
 
   async stop(): Promise<void> {
-    process.off("exit", this.#stopNow);
-    await this.#connection.end().catch(() => undefined); // its server may be gone
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
-    this.#child.kill("SIGQUIT");
-    await ended;
+    await this.#server.stop();
   }
 
   #explained(error: unknown): Error {
-    const tail = readFileSync(this.#logFile, "utf8").split("\n").slice(-TAIL_LINES).join("\n");
-    return new Error(`${(error as Error).message}\n--- subscriber\n${tail}`);
+    return new Error(`${(error as Error).message}\n--- subscriber\n${this.#server.tail()}`);
   }
 }
 

@@ -270,6 +270,7 @@ const holder = [
       "function start(view: NodeView): Outcome | null {\n  const remote = remoteHere(view);",
       "function start(view: NodeView): Outcome | null {\n  const remote = null as ReturnType<typeof remoteHere>;",
     ],
+    ["moved-aside-on-an-old-verdict", "if (stays === null && isVerdictOld", "if (false && isVerdictOld"],
     ["primary-of-a-standby-cluster-goes-on", "!writable || process !==", "true || process !=="],
     ["demoted-without-a-checkpoint", "checkpoint: true", "checkpoint: false"],
     ["diverged-leader-stopped-in-pause", "!isUp(view) || view.dynamic.pause", "!isUp(view)"],
@@ -737,6 +738,13 @@ const agent = [
   ...mutationsOf("src/agent/lease/lease_messages.ts", ["src/agent/lease/lease_messages.test.ts"], [
     ["acknowledged-by-anybody", "if (from === this.#asked) acknowledged", "acknowledged"],
     ["renewed-for-another-machine", "if (message.renewal.life.node !== from) return;", ""],
+  ]),
+  ...mutationsOf("src/agent/postgres/remote_check.ts", ["src/agent/postgres/remote_check.test.ts"], [
+    ["other-system-accepted", "answer.systemId !== systemId", "false"],
+    ["silent-remote-not-told", 'typeof answer === "string"', "false"],
+  ]),
+  ...mutationsOf("src/agent/rest/check_config.ts", ["src/agent/rest/check_config.test.ts"], [
+    ["remote-not-asked", '["postgresql", "standby_cluster"]', '["postgresql"]'],
   ]),
   ...mutationsOf("src/agent/rest/restart_in_place.ts", ["src/agent/rest/restart_in_place.test.ts"], [
     ["restart-not-withdrawn", "      member.withdrawRestart();\n", ""],

@@ -11,8 +11,10 @@ import { dirname, exists, join, realPath } from "../../postgres/disk.ts";
 import { errorText } from "../../postgres/error_text.ts";
 import { missingProgram } from "../../postgres/hook_program.ts";
 import { missingLibraries } from "../../postgres/preload_libraries.ts";
+import { identities } from "../../postgres/replication_source.ts";
 import { searchPath } from "../../postgres/run_program.ts";
 import type { PostgresContext } from "./context.ts";
+import { remoteCheck } from "./remote_check.ts";
 import { WorkQueue } from "./wait.ts";
 
 const LIB_DIR_QUERY = "SELECT setting FROM pg_catalog.pg_config WHERE name = 'PKGLIBDIR'";
@@ -21,11 +23,26 @@ const LIB_DIR_LIMIT_MS = 1000;
 /** Looks at one configuration after the other: the files of a trial have one name. */
 export function configChecker(context: PostgresContext): (proposed: DynamicConfig) => Promise<ConfigCheck> {
   const queue = new WorkQueue();
-  return (proposed) => queue.take(() => checkConfig(context, proposed));
+  const { memory, local } = context.parts;
+  return async (proposed) => {
+    const [remote, files] = await Promise.all([
+      remoteCheck({
+        systemId: memory.found.control?.systemId ?? null,
+        present: context.dynamic.standbyCluster,
+        proposed: proposed.standbyCluster,
+        ask: (connUrl) => identities(connUrl, context.parts.postgresql.replication, local.name),
+      }),
+      queue.take(() => checkFiles(context, proposed)),
+    ]);
+    return {
+      refusals: [...remote.refusals, ...files.refusals],
+      warnings: [...remote.warnings, ...files.warnings],
+    };
+  };
 }
 
 /** Finds only what is new with `proposed`; without a directory of PostgreSQL, programs and libraries only. */
-async function checkConfig(context: PostgresContext, proposed: DynamicConfig): Promise<ConfigCheck> {
+async function checkFiles(context: PostgresContext, proposed: DynamicConfig): Promise<ConfigCheck> {
   const { files, memory } = context.parts;
   const present = context.dynamic.postgresql;
   const commands = commandProblems(context, present, proposed.postgresql);

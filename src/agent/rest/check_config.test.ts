@@ -44,6 +44,12 @@ test("what several members say alike is said once, and each refusal with its mem
   ]);
 });
 
+test("members are asked about a server that is to be followed", async () => {
+  stub.configCheck = { refusals: ["another system"], warnings: [] };
+  const found = await check({ ...VALUE, standby_cluster: { host: "a" } }, VALUE);
+  expect(found.refusals).toEqual(["node2: another system", "node3: another system"]);
+});
+
 test("nobody is asked where nothing of PostgreSQL changes", async () => {
   stub.configCheck = { refusals: ["x"], warnings: [] };
   expect(await check({ ...VALUE, pause: true }, VALUE)).toEqual(NOTHING_FOUND);

@@ -19,13 +19,17 @@ export interface CheckOptions {
   readonly own: (value: JsonObject) => Promise<ConfigCheck>;
 }
 
-/** Nobody is asked where nothing of PostgreSQL changes. */
+/** What a member alone can judge: its PostgreSQL, and the server that it would follow. */
+const ASKED_ABOUT = ["postgresql", "standby_cluster"] as const;
+
+/** Nobody is asked where nothing of that changes. */
 export async function checkEverywhere(
   { config, others, own }: CheckOptions,
   value: JsonObject,
   present: JsonObject | null,
 ): Promise<ConfigCheck> {
-  if (JSON.stringify(value["postgresql"]) === JSON.stringify(present?.["postgresql"])) return NOTHING_FOUND;
+  const isKept = (key: string) => JSON.stringify(value[key]) === JSON.stringify(present?.[key]);
+  if (ASKED_ABOUT.every(isKept)) return NOTHING_FOUND;
   const client = clientOf(config(), TIMEOUT_MS);
   const ask = async (name: string, apiUrl: string): Promise<ConfigCheck> => {
     const notAsked = (why: string) => ({ refusals: [], warnings: [`${name}: did not judge it (${why})`] });

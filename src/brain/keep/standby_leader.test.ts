@@ -154,6 +154,12 @@ const CASES: readonly Case[] = [
     { kind: "set-aside", why: "pg_rewind failed: broken", after: "rewind-failure" },
   ],
   [
+    "but not on an old verdict: the server that the copy is to come from may be another one by now",
+    leader({ postgres: postgres({ ...DEMOTED, ...found("diverged", 90_000), last: failed("rewind", 2) }) }),
+    "rewind-remote",
+    COMPARE,
+  ],
+  [
     "where no copy is allowed the lock goes to another member",
     leader({
       dynamic: { ...IN.dynamic, postgresql: { ...DYNAMIC.postgresql, rejoin: ["hold"] } },

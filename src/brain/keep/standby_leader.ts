@@ -82,6 +82,14 @@ function rewind(view: NodeView): Outcome | null {
     });
   }
   const stays = noCopy(view);
+  // What is moved aside is to come back from that server. The verdict may be from before its address led to
+  // a server of another database system, or to none, and no copy would follow.
+  if (stays === null && isVerdictOld(view.postgres.divergence!, view.nowMs)) {
+    return decide(`comparing histories with ${remote.name} once more, before a copy of it`, {
+      kind: "compare-history",
+      with: remote,
+    });
+  }
   if (stays === null) return setAside(why, view);
   const needs = `needs reinit: its history differs from that of ${remote.name}; ${why}; ${stays}`;
   // Alone it keeps the lock: nobody else could lead, and a release would be granted back to it.
@@ -151,11 +159,14 @@ function rest(view: NodeView): Outcome | null {
     const founding = historyOf(initialize, view.dcs.clusterEpoch);
     return decide("this directory is the cluster's from now on", { kind: "joined-history", founding });
   }
-  return decide(
-    process === "running"
-      ? `no action. I am (${view.name}), the standby leader with the lock`
-      : `standby leader: PostgreSQL is ${process === "none" ? "stopped" : process}`,
-  );
+  if (process !== "running") {
+    return decide(`standby leader: PostgreSQL is ${process === "none" ? "stopped" : process}`);
+  }
+  const { divergence } = view.postgres;
+  const isNoted = replicationState !== "streaming" && divergence?.from === remoteHere(view)!.name &&
+    divergence.verdict === "unknown";
+  const why = isNoted ? `; it does not stream: ${divergence.detail}` : "";
+  return decide(`no action. I am (${view.name}), the standby leader with the lock${why}`);
 }
 
 export const STANDBY_LEADER: readonly NodeRule[] = [
@@ -181,7 +192,7 @@ export const STANDBY_LEADER: readonly NodeRule[] = [
     name: "rewind-remote",
     when: "The standby leader's PostgreSQL is stopped, and its history differs from the remote primary's.",
     then:
-      "Runs pg_rewind; where that cannot be used or failed, moves the directory aside and keeps it, or hands the lock over where `rejoin` allows no copy.",
+      "Runs pg_rewind; where that cannot be used or failed, and a comparison of the last 10 s says the same, moves the directory aside and keeps it, or hands the lock over where `rejoin` allows no copy.",
     decide: rewind,
   },
   {
