@@ -10,7 +10,7 @@ export const STANDBY_CLUSTER = { host: "10.0.0.9", port: 5432 };
 const REMOTE = remoteOf(STANDBY_CLUSTER);
 const OWN_DATA = "a standby leader keeps its data beside a server of another database system";
 
-/** What is at the address of the remote primary: the other cluster, or by mistake a server of another system. */
+/** The server at the remote address: the other cluster, or by mistake one of another database system. */
 export class RemoteAddress {
   readonly #rightful: ModelServer;
   readonly #mistaken: ModelServer;
