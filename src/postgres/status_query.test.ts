@@ -31,7 +31,7 @@ test("a standby is on the timeline that it receives", () => {
     replayLsn: 0x3000148,
     replicationState: "streaming",
     receiverPid: 77,
-    replayedAt: "2026-11-20 23:37:56.7+00:00",
+    replayedAt: "2026-11-20 23:37:56.700000+00:00",
     startedAt: "2026-11-20 23:37:56+02:00",
   });
   const archive = {

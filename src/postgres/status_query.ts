@@ -120,7 +120,11 @@ function flushedBy(senders: readonly WalSender[]): { readonly [name: string]: Ls
   }));
 }
 
-/** The time as Patroni prints it: offset with minutes. */
+/**
+ * The time as Patroni prints it: the offset with minutes, a fraction with six digits. PostgreSQL leaves the zeros at
+ * its end out, and Python before 3.11 (`datetime.fromisoformat`) reads no other lengths.
+ */
 function timestamp(text: string | null | undefined): string | null {
-  return text ? text.replace(/([+-]\d\d)$/, "$1:00") : null;
+  if (!text) return null;
+  return text.replace(/\.\d+/, (fraction) => fraction.padEnd(7, "0")).replace(/([+-]\d\d)$/, "$1:00");
 }
