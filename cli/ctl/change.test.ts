@@ -186,6 +186,7 @@ test("restart can be scheduled, once", async () => {
   cluster.port.changeDcs({ restarts: { node1: { schedule: "2096-01-01T10:00:00+00:00", id: "r" } } });
   const again = await cluster.ctl(words.slice(0, -1), ["y", ""]);
   expect(again.out).toEndWith("Failed: another restart is already scheduled on member node1");
+  expect(again.out).toContain("schedule restart of members node1 at 2096-01-01 10:00:00+00:00? [y/N]: ");
 });
 
 test("with --force another scheduled restart takes the place of the one on record, if it can be scheduled", async () => {

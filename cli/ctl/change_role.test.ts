@@ -13,7 +13,7 @@ afterEach(() => cluster.stop());
 /** Output without the tables and without the time of day. */
 function said(out: string): string[] {
   return out.split("\n").filter((line) => !/^[+|]/.test(line)).map((line) =>
-    line.replace(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{5} /, "")
+    line.replace(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d /, "")
   );
 }
 
@@ -63,7 +63,7 @@ test("promote-cluster removes the key, and says what it waits for", async () => 
   const { code, out } = await cluster.ctl(["promote-cluster", "--force"]);
   expect(said(out)).toEqual([
     "Current cluster topology",
-    "cluster is unlocked: false, leader role: replica, leader state: running",
+    "cluster is unlocked: False, leader role: replica, leader state: running",
     "cluster is successfully promoted",
   ]);
   expect(code).toBe(0);

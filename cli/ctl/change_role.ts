@@ -99,7 +99,7 @@ async function changeRole(context: Context, source: JsonObject | null): Promise<
     io.out(`${cluster.scope} cluster is not ${verb}ed after ${LIMIT_MS / 60_000} min; it goes on`);
     return 1;
   }
-  io.out(`${timestamp(5)} cluster is successfully ${verb}ed`);
+  io.out(`${timestamp(0)} cluster is successfully ${verb}ed`);
   printMembers(io, await access.look(name, SHOWS_AGE), { format: "pretty", extended: false });
   return 0;
 }
@@ -112,10 +112,10 @@ async function isDone(context: Context, name: string | null, role: string): Prom
   while (performance.now() < untilMs) {
     const found = await leaderState(context, await access.look(name));
     if (found?.role === role && found.state === "running") return true;
-    const text = `cluster is unlocked: ${found === null}, leader role: ${
-      found?.role ?? null
-    }, leader state: ${found?.state ?? null}`;
-    if (text !== said) io.out(`${timestamp(5)} ${text}`);
+    const text = `cluster is unlocked: ${found === null ? "True" : "False"}, leader role: ${
+      found?.role ?? "None"
+    }, leader state: ${found?.state ?? "None"}`;
+    if (text !== said) io.out(`${timestamp(0)} ${text}`);
     said = text;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

@@ -12,26 +12,24 @@ export const dsn: Command = {
   options: [ROLE, MEMBER_OPTION],
   examples: ["agent ctl dsn", 'psql "$(agent ctl dsn -r replica) user=app dbname=app"'],
   async run(context) {
-    const { host, port } = memberToConnect(
-      await context.cluster.look(onlyClusterName(context)),
-      context.arguments,
-    );
+    const found = memberToConnect(await context.cluster.look(onlyClusterName(context)), context.arguments);
+    if (found === null) throw new CtlError("Can not find a suitable member");
+    const { host, port } = found;
     context.io.out(`host=${host} port=${port}`);
     return 0;
   },
 };
 
-/** The member that --role and --member mean, by default the leader. Throws CtlError when there is none. */
+/** The member that --role and --member mean, by default the leader; null: there is none. Throws CtlError for both. */
 export function memberToConnect(
   cluster: ClusterJson,
   given: Arguments,
-): ClusterMemberJson & { host: string; port: number } {
+): (ClusterMemberJson & { host: string; port: number }) | null {
   const [role, name] = [given.value("role"), given.value("member")];
   if (role !== null && name !== null) {
     throw new CtlError("--role and --member are mutually exclusive options");
   }
   const members = membersOfRole(cluster, name === null ? role ?? "leader" : "any");
   const member = members.find((one) => one.host !== undefined && (name === null || one.name === name));
-  if (!member) throw new CtlError("Can not find a suitable member");
-  return { ...member, host: member.host!, port: member.port ?? 5432 };
+  return member ? { ...member, host: member.host!, port: member.port ?? 5432 } : null;
 }

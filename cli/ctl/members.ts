@@ -95,12 +95,14 @@ export async function confirmMembers(
 ): Promise<void> {
   if (asked.force) return;
   const names = members.map(({ name }) => name).join(", ");
+  // Patroni prints the time with a space here, and with a T where a switchover is asked for.
+  const at = asked.scheduledAt?.replace("T", " ");
   const question = asked.scheduledAt === null
     ? `Are you sure you want to ${asked.action} members ${names}?`
     : asked.pending
     ? "The nodes needing a restart will be identified at the scheduled time, and " +
       "might be different from the ones showing pending restart right now. Is this fine?"
-    : `Are you sure you want to schedule ${asked.action} of members ${names} at ${asked.scheduledAt}?`;
+    : `Are you sure you want to schedule ${asked.action} of members ${names} at ${at}?`;
   if (await confirm(io, question)) return;
   throw new CtlError(
     asked.scheduledAt === null ? `Aborted ${asked.action}` : `Aborted scheduled ${asked.action}`,

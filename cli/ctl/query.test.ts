@@ -69,3 +69,22 @@ test("nothing is executed when the question for the password is aborted", async 
   });
   expect(queries).toEqual([]);
 });
+
+test("nobody to ask is a row as patronictl shows it, and exit code 1", async () => {
+  const cluster = new StubCluster();
+  try {
+    for (
+      const [words, text] of [
+        [["-m", "nope"], "No connection to member nope is available"],
+        [["-r", "standby-leader"], "No connection to role standby-leader is available"],
+      ] as const
+    ) {
+      const { code, out, err } = await cluster.ctl(["query", "-c", "select 1", ...words]);
+      expect([code, out.split("\t")[1], err]).toEqual([1, text, ""]);
+    }
+    cluster.port.changeDcs({ lock: { ...cluster.port.view().dcs!.lock, holder: null } });
+    expect((await cluster.ctl(["query", "-c", "select 1"])).out).toEndWith("\tNo connection is available");
+  } finally {
+    await cluster.stop();
+  }
+});

@@ -52,7 +52,7 @@ async function run(context: Context): Promise<number> {
   let failed = false;
   const code = await watching(context, async ({ io: shown }) => {
     const member = memberToConnect(await context.cluster.look(name), given);
-    const result = await execute({
+    const result = member === null ? nobody(given) : await execute({
       host: member.host,
       port: member.port,
       user: given.value("username") ?? undefined,
@@ -75,6 +75,13 @@ function statements({ arguments: given }: Context): string {
   if (command !== null) return command;
   if (file === null) throw new CtlError("You need to specify either --command or --file");
   return readLocalFile(file);
+}
+
+/** Nobody to ask is a row, too: a watch goes on until there is somebody. */
+function nobody(given: Arguments): Result {
+  const [member, role] = [given.value("member"), given.value("role")];
+  const to = member !== null ? ` to member ${member}` : role !== null ? ` to role ${role}` : "";
+  return { columns: null, rows: [[timestamp(0), `No connection${to} is available`]], error: null };
 }
 
 interface Result {

@@ -201,9 +201,30 @@ async function boundedText(response: Response): Promise<string> {
   return text + decoder.decode();
 }
 
+const UNKNOWN_AUTHORITY =
+  "its certificate is not from an authority that is known here (ctl.cacert, restapi.cafile)";
+/** What the runtime says is for the programmer who calls fetch(). */
+const FAILURES: Readonly<Record<string, string>> = {
+  ConnectionRefused: "connection refused",
+  ECONNREFUSED: "connection refused",
+  ConnectionClosed: "the connection was closed before an answer came",
+  ECONNRESET: "the connection was closed before an answer came",
+  EPROTO:
+    "the TLS handshake failed: does it speak TLS on this port, and does it ask for another certificate?",
+  ENOTFOUND: "the name of the host is not known",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for other hosts: it does not name this one",
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  CERT_NOT_YET_VALID: "its certificate is not valid yet",
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
+};
+
 function failureText(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} seconds`;
-  const code = (error as { code?: string }).code;
-  return code === "ConnectionRefused" || code === "ECONNREFUSED" ? "connection refused" : error.message;
+  const code = (error as { code?: string }).code ?? "";
+  return FAILURES[code] ?? error.message.replace(/ For more information, pass .*$/, "");
 }

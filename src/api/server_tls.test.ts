@@ -302,3 +302,20 @@ test("restapi.ciphers limits the ciphers of TLS 1.2, and a list without any is a
   server.reload(withCiphers(other));
   expect(await cipherOf(other, "TLSv1.2")).toBe(other);
 });
+
+test("a client is told what is wrong with a certificate, without advice for programmers", async () => {
+  const { port } = start("none");
+  const failure = async (url: string, tls: ClientTls | null) => {
+    const client = new ApiClient({ timeoutMs: 5000, authentication: null, tls });
+    const reply = await client.request(`${url}:${port}`, "GET", "/cluster");
+    return reply.ok ? reply.status : reply.error;
+  };
+  expect(await failure("https://127.0.0.1", WITHOUT_CERTIFICATE)).toBe(200);
+  expect(await failure("https://localhost", WITHOUT_CERTIFICATE)).toBe(
+    "its certificate is for other hosts: it does not name this one",
+  );
+  expect(await failure("https://127.0.0.1", null)).toBe(
+    "its certificate is not from an authority that is known here (ctl.cacert, restapi.cafile)",
+  );
+  expect(await failure("http://127.0.0.1", null)).toBe("the connection was closed before an answer came");
+});

@@ -303,6 +303,13 @@ export class Member {
     if (line !== null) log.info("lock", line);
   }
 
+  #sayPromotion({ tenure, dcs: { lock }, postgres }: NodeView, isNewLock: boolean): void {
+    const { actor, promotionLine, options: { log } } = this.#rooms;
+    const writes = tenure === "holding" && postgres.writable && postgres.wroteUnder === lock.epoch;
+    const line = promotionLine.look({ asked: actor.promotions, writes, isNewLock });
+    if (line !== null) log.info("lock", line);
+  }
+
   /** True: something is done, or it was decided otherwise than before. */
   #keep(nowMs: number): boolean {
     const { voter, tenancy, actor, observer, stopNote, leadFailures, ownEvents, options } = this.#rooms;
@@ -331,13 +338,9 @@ export class Member {
     this.#syncWait.note(node.tenure === "holding" ? syncStep(node) : null, nowMs);
     if (this.#syncWait.isDue(nowMs)) postgres.refresh();
     this.#watchSync(node);
-    for (const event of ownEvents.look(ownLook(this.#rooms, this.#wishes, nowMs))) {
-      voter.noteEvent(event);
-      // The words that Patroni's users search for.
-      if (event.kind === "promoted") {
-        options.log.info("lock", "promoted self to leader by acquiring session lock");
-      }
-    }
+    const events = ownEvents.look(ownLook(this.#rooms, this.#wishes, nowMs));
+    for (const event of events) voter.noteEvent(event);
+    this.#sayPromotion(node, events.some(({ kind }) => kind === "promoted"));
     if (decision.mayLeave) {
       const done = this.#onStopped;
       this.#onStopped = null;

@@ -20,6 +20,7 @@ import { LeadFailures } from "./lead_failures.ts";
 import { Observer } from "./observe.ts";
 import { OwnEvents } from "./own_events.ts";
 import { Publisher } from "./publish.ts";
+import { PromotionLine } from "./promotion_line.ts";
 import { RaceLines } from "./race_lines.ts";
 import { Reinitialization } from "./reinitialization.ts";
 import { StopNote } from "./stop_note.ts";
@@ -76,6 +77,7 @@ export interface MemberRooms {
   readonly stopNote: StopNote;
   readonly leadFailures: LeadFailures;
   readonly ownEvents: OwnEvents;
+  readonly promotionLine: PromotionLine;
   readonly raceLines: RaceLines;
   readonly reinitialization: Reinitialization;
   /** This machine; its raft id once it has a place. */
@@ -121,6 +123,7 @@ export function memberRooms(options: MemberOptions, { look, restart }: MemberCal
     stopNote,
     leadFailures,
     ownEvents: new OwnEvents(),
+    promotionLine: new PromotionLine(),
     raceLines: new RaceLines(),
     reinitialization: new Reinitialization(),
     life,
