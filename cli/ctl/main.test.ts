@@ -50,6 +50,7 @@ test("without -c the file is named by the environment, else it is the default on
   mkdirSync(join(directory, ".config", "patroni"), { recursive: true });
   write(join(".config", "patroni", "patronictl.yaml"), `restapi: {connect_address: "${cluster.address}"}`);
   expect(await dsn({ HOME: directory })).toBe("host=10.0.0.1 port=5432");
+  expect(await dsn({ HOME: directory, XDG_CONFIG_HOME: "" })).toBe("host=10.0.0.1 port=5432");
   expect(await dsn({ PATRONI_RESTAPI_CONNECT_ADDRESS: cluster.address })).toBe("host=10.0.0.1 port=5432");
 });
 

@@ -89,7 +89,8 @@ function readConfiguration(file: string | null, io: Io): JsonObject {
 }
 
 function defaultFile({ environment }: Io): string | null {
-  const directory = environment.XDG_CONFIG_HOME ??
+  // One that is set and empty counts as not set (XDG Base Directory Specification).
+  const directory = environment.XDG_CONFIG_HOME ||
     (environment.HOME ? join(environment.HOME, ".config") : null);
   return directory === null ? null : join(directory, "patroni", "patronictl.yaml");
 }

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { describeValue, dottedPath, isSecretPlace } from "./issues.ts";
 import type { Issues, Path } from "./issues.ts";
+import { editDistance } from "../lib/edit_distance.ts";
 import { isJsonObject } from "../model/merge.ts";
 
 /** The schema's output, or null after at least one error was reported. */
@@ -72,19 +73,6 @@ export function nearest(name: string, known: readonly string[]): string | null {
     }
   }
   return best?.name ?? null;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }
 
 function shapeOf(schema: z.ZodType): z.ZodRawShape | null {

@@ -241,7 +241,8 @@ const ACCEPTED: readonly [name: string, value: Json, warnings: readonly string[]
   ["parameters about passwords", {
     postgresql: { parameters: { password_encryption: "scram-sha-256", ssl_passphrase_command: "x" } },
   }, []],
-  ["a slip of the hand", { maximum_lag_on_failovr: 5, postgresql: { paramters: {} } }, [
+  ["a slip of the hand", { tlt: 5, maximum_lag_on_failovr: 5, postgresql: { paramters: {} } }, [
+    "tlt: this key is not known and has no effect; did you mean ttl?",
     "maximum_lag_on_failovr: this key is not known and has no effect; did you mean maximum_lag_on_failover?",
     "postgresql.paramters: this key is not known and has no effect; did you mean postgresql.parameters?",
   ]],
