@@ -20,7 +20,7 @@ export const dsn: Command = {
   },
 };
 
-/** The member that --role and --member mean, by default the leader; null: there is none. Throws CtlError for both. */
+/** The member that --role or --member means, by default the leader; null: there is none. Throws CtlError. */
 export function memberToConnect(
   cluster: ClusterJson,
   given: Arguments,

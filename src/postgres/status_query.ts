@@ -121,8 +121,8 @@ function flushedBy(senders: readonly WalSender[]): { readonly [name: string]: Ls
 }
 
 /**
- * The time as Patroni prints it: the offset with minutes, a fraction with six digits. PostgreSQL leaves the zeros at
- * its end out, and Python before 3.11 (`datetime.fromisoformat`) reads no other lengths.
+ * The time as Patroni prints it: the offset with minutes, a fraction with six digits. PostgreSQL leaves the
+ * zeros at its end out, and Python before 3.11 (`datetime.fromisoformat`) reads three or six digits only.
  */
 function timestamp(text: string | null | undefined): string | null {
   if (!text) return null;
