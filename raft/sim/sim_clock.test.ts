@@ -34,3 +34,20 @@ test("a timer does not fire early when the clock has become slower since it was 
   expect(firedMs).toBeGreaterThanOrEqual(dueMs);
   expect(firedMs).toBeLessThan(dueMs + 0.1);
 });
+
+test("a timer that may be early is at times, by no more than it may; others never are", () => {
+  const world = new World(3);
+  const { clock } = clockOf(world);
+  const leads = (earlyMs: number) => {
+    const found: number[] = [];
+    const dueMs = clock.now() + 1000;
+    for (let i = 0; i < 50; i++) clock.after(1000, () => found.push(dueMs - clock.now()), earlyMs);
+    world.runUntil(world.now() + 2000);
+    return found;
+  };
+  const early = leads(100).filter((ms) => ms > 0.1);
+  expect(early.length).toBeGreaterThan(10);
+  expect(early.length).toBeLessThan(40);
+  expect(Math.max(...early)).toBeLessThanOrEqual(100);
+  expect(leads(0).filter((ms) => ms > 0.1)).toEqual([]);
+});

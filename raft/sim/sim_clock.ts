@@ -39,7 +39,11 @@ export class SimClock implements Clock {
     return this.#process.host.nowMs();
   }
 
-  after(delayMs: number, fire: () => void): Timer {
+  /** A timer that may be early is early every other time, as if something else woke the process. */
+  after(delayMs: number, fire: () => void, earlyMs = 0): Timer {
+    if (earlyMs > 0 && this.#random.chance(0.5)) {
+      return this.after(Math.max(0, delayMs - earlyMs * this.#random.unit()), fire);
+    }
     const process = this.#process;
     const incarnation = this.#incarnation;
     const timer = new SimTimer();

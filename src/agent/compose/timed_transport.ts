@@ -1,13 +1,20 @@
 /** The network of raft, with what arrives counted by its kind (src/lib/wake_profile.ts). Changes nothing. */
 import { type Transport, type TransportHandlers, typeOfMessage } from "../../../raft/mod.ts";
 import { countsWakes, timed } from "../../lib/wake_profile.ts";
-import { LEASE_CHANNEL, RELAY_CHANNEL, STATUS_CHANNEL, WITNESS_CHANNEL } from "../peers/messages.ts";
+import {
+  LEASE_CHANNEL,
+  RELAY_CHANNEL,
+  SHORT_CHANNEL,
+  STATUS_CHANNEL,
+  WITNESS_CHANNEL,
+} from "../peers/messages.ts";
 
 const CHANNELS: { readonly [channel: number]: string } = {
   [LEASE_CHANNEL]: "lease: message",
   [STATUS_CHANNEL]: "status",
   [WITNESS_CHANNEL]: "status of a witness",
   [RELAY_CHANNEL]: "status passed on",
+  [SHORT_CHANNEL]: "short status",
 };
 
 /** The transport itself where nothing is counted. */

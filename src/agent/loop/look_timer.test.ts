@@ -10,7 +10,7 @@ function timer() {
     clock,
     (dueMs) => looks.push({ dueMs: dueMs - start, atMs: clock.now() - start }),
   );
-  return { clock, looks, looking, at: (ms: number) => looking.at(start + ms) };
+  return { clock, looks, looking, start, at: (ms: number) => looking.at(start + ms) };
 }
 
 test("of several wishes the earliest counts, and the later ones are forgotten with it", () => {
@@ -40,4 +40,17 @@ test("after its end nothing comes any more", () => {
   at(50);
   clock.advance(1000);
   expect(looks).toEqual([]);
+});
+
+test("the clock is told how early a look may be, and the look when it was due", () => {
+  const { clock, looks, looking, start } = timer();
+  const asked: (number | undefined)[] = [];
+  const after = clock.after.bind(clock);
+  clock.after = (delayMs, fire, earlyMs?: number) => {
+    asked.push(earlyMs);
+    return after(delayMs - (earlyMs ?? 0), fire);
+  };
+  looking.at(start + 500, 120);
+  clock.advance(380);
+  expect([asked, looks]).toEqual([[120], [{ dueMs: 500, atMs: 380 }]]);
 });

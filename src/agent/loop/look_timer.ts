@@ -1,6 +1,13 @@
 /** The one timer of an agent's loop: of several wishes the earliest counts. */
 import type { Clock, Timer } from "../../../raft/mod.ts";
 
+/** When a loop is to look again, if nothing happens. */
+export interface NextLook {
+  readonly atMs: number;
+  /** It may come so much earlier, with a message or a timer that wakes the process anyway. */
+  readonly earlyMs: number;
+}
+
 export class LookTimer {
   readonly #clock: Clock;
   readonly #look: (dueMs: number) => void;
@@ -14,16 +21,17 @@ export class LookTimer {
     this.#look = look;
   }
 
-  /** Looks at that time, or before; never at once. */
-  at(atMs: number): void {
+  /** Looks at that time, or before; never at once. `earlyMs`: see NextLook. */
+  at(atMs: number, earlyMs = 0): void {
     if (this.#ended || atMs >= this.#atMs) return;
     this.#timer?.cancel();
     this.#atMs = atMs;
-    this.#timer = this.#clock.after(Math.max(0, atMs - this.#clock.now()), () => {
+    const look = () => {
       this.#timer = null;
       this.#atMs = Infinity;
       this.#look(atMs);
-    });
+    };
+    this.#timer = this.#clock.after(Math.max(0, atMs - this.#clock.now()), look, earlyMs);
   }
 
   /** For good. */

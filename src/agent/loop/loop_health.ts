@@ -61,17 +61,17 @@ export class LoopHealth {
     this.#durations.record(tookMs, nowMs);
   }
 
-  /** A look begins that was due at `dueMs`. */
+  /** A look begins that was due at `dueMs`. One that is early says nothing of how late the loop comes. */
   look(nowMs: number, dueMs: number): void {
     const { who, wallMs, log, stalled } = this.#options;
-    const lateMs = nowMs - dueMs;
+    const lateMs = Math.max(0, nowMs - dueMs);
     this.#lastLookMs = nowMs;
     this.#lateMs = Math.max(this.#lateMs * 0.99, lateMs);
     if (lateMs > LATE_LOOP_MS) {
       this.#lateLooks++;
       stalled(lateMs);
     }
-    this.lateness.record("event_loop", lateMs);
+    if (nowMs >= dueMs) this.lateness.record("event_loop", lateMs);
     const jump = this.clocks.look(nowMs, wallMs(), lateMs);
     if (jump !== null) log.warning("clock", describeJump(who, jump));
   }

@@ -18,9 +18,11 @@ import type { Life } from "../../model/life.ts";
 import { type DcsState, isInitialized } from "../../model/records.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { Failsafe } from "../lease/failsafe.ts";
+import type { NextLook } from "./look_timer.ts";
 import { type MemberOptions, type MemberRooms, memberRooms } from "./member_rooms.ts";
 import { nodeView, ownLook, statusInput, watchdogView } from "./member_views.ts";
 import type { Reinitialization } from "./reinitialization.ts";
+import { DECIDE_MS, isAtRest, isHeard, NEAR_MS } from "./rest.ts";
 import { SyncWait } from "./sync_wait.ts";
 import type { Voter } from "./voter.ts";
 
@@ -31,6 +33,12 @@ import type { Voter } from "./voter.ts";
  * send of its renewal.
  */
 const SHARED_MS = 240;
+/**
+ * A member that holds no lease has no renewal to send. Its look, and its status with it, may come so much
+ * early with a heartbeat of raft: the status leaves in one write with the answer, and wakes the raft leader
+ * once.
+ */
+const BEAT_MS = 120;
 
 export class Member {
   readonly #rooms: MemberRooms;
@@ -42,13 +50,17 @@ export class Member {
   };
   #onStopped: (() => void) | null = null;
   readonly #syncWait: SyncWait;
+  /** The last look that decided saw the member at rest. */
+  #rests = false;
+  /** When a look is to decide in any case. */
+  #decideAtMs = -Infinity;
   /** The records of the last look that the data directory is to keep. */
   #recorded: Pick<DcsState, "config" | "initialize"> = { config: null, initialize: null };
 
   constructor(options: MemberOptions) {
     this.#syncWait = new SyncWait(options.log);
     this.#rooms = memberRooms(options, {
-      look: (nowMs) => this.#look(nowMs),
+      look: (nowMs, woken) => this.#look(nowMs, woken),
       restart: (timeoutS) => this.#wantRestart(timeoutS),
     });
   }
@@ -187,27 +199,55 @@ export class Member {
 
   // The loop. ----------------------------------------------------------------------------------------------
 
-  #look(nowMs: number): number {
-    const { voter, tenancy, joining, failsafe, publisher, settling, flushWatch, options } = this.#rooms;
+  #look(nowMs: number, woken: boolean): NextLook {
+    return (woken ? null : this.#restLook(nowMs)) ?? this.#decidingLook(nowMs);
+  }
+
+  /** Renews and tells the others; null: there may be something to decide. See rest.ts. */
+  #restLook(nowMs: number): NextLook | null {
+    const { voter: { board }, tenancy, options: { watchdog } } = this.#rooms;
+    if (!this.#rests || nowMs >= this.#decideAtMs - NEAR_MS || !isHeard(board.seen(nowMs))) return null;
+    const { renewAtMs, earlyMs } = this.#renew(nowMs);
+    if (tenancy.tenure().kind === "holding" && !tenancy.isQuiet) return null;
+    const feedAtMs = watchdog?.feedIfDue(watchdogView(this.#rooms)) ?? Infinity;
+    this.#publish(nowMs, earlyMs);
+    return this.#next(Math.min(renewAtMs, feedAtMs, this.#decideAtMs), renewAtMs);
+  }
+
+  /**
+   * A renewal and a status that are due at about the same time leave together, in one look. `earlyMs`: how
+   * early the status may be.
+   */
+  #renew(nowMs: number): { readonly renewAtMs: number; readonly earlyMs: number } {
+    const { tenancy, publisher } = this.#rooms;
+    const renewAtMs = tenancy.renewIfDue(nowMs >= publisher.dueMs ? SHARED_MS : 0);
+    if (renewAtMs === Infinity) return { renewAtMs, earlyMs: BEAT_MS };
+    return { renewAtMs, earlyMs: tenancy.lastSentMs >= nowMs ? SHARED_MS : 0 };
+  }
+
+  /** `atMs`: when to look again if no status is due before that. */
+  #next(atMs: number, renewAtMs: number): NextLook {
+    const { dueMs } = this.#rooms.publisher;
+    if (atMs < dueMs) return { atMs, earlyMs: 0 };
+    return { atMs: dueMs, earlyMs: renewAtMs === Infinity ? BEAT_MS : 0 };
+  }
+
+  #decidingLook(nowMs: number): NextLook {
+    const { voter, joining, failsafe, settling, flushWatch, options } = this.#rooms;
     const { name, clock, dcs, postgres, watchdog, wallMs } = options;
     joining.joinIfDue();
     this.#applyConfig();
-    // A renewal and a status that are due at about the same time leave together, in one look.
-    const renewAtMs = tenancy.renewIfDue(nowMs >= publisher.dueMs ? SHARED_MS : 0);
-    const renewed = tenancy.lastSentMs >= nowMs;
+    const { renewAtMs, earlyMs } = this.#renew(nowMs);
     const feedAtMs = watchdog?.feedIfDue(watchdogView(this.#rooms)) ?? Infinity;
     const settleAtMs = settling.look(dcs.state.lock, postgres, nowMs);
     const cutAtMs = this.#lookAtSync(nowMs);
-    this.#publish(nowMs, renewed ? SHARED_MS : 0);
+    this.#publish(nowMs, earlyMs);
     const failsafeAtMs = failsafe.askIfDue(voter.board.seen(nowMs));
     voter.lead();
     this.#sayRace(nowMs);
     // The others are told at once of what is newly decided; what follows from it wakes the loop.
     if (this.#keep(nowMs)) this.#publish(clock.now());
-    return Math.min(
-      publisher.dueMs,
-      renewAtMs,
-      feedAtMs,
+    this.#decideAtMs = Math.min(
       settleAtMs,
       cutAtMs,
       failsafeAtMs,
@@ -220,6 +260,9 @@ export class Member {
       nowMs + restartDueInMs({ name, dcs: dcs.state, wallMs: wallMs() }),
       dcs.state.lock.holder === null ? nowMs + 50 : Infinity,
     );
+    const atMs = Math.min(this.#decideAtMs, renewAtMs, feedAtMs);
+    this.#decideAtMs = Math.min(this.#decideAtMs, nowMs + DECIDE_MS);
+    return this.#next(atMs, renewAtMs);
   }
 
   /** Before the records are acted on. Returns when to look again. */
@@ -346,6 +389,8 @@ export class Member {
       this.#onStopped = null;
       done?.();
     }
-    return isNew || decision.actions.length > 0;
+    const isDecided = isNew || decision.actions.length > 0;
+    this.#rests = !isDecided && isAtRest(node);
+    return isDecided;
   }
 }

@@ -17,6 +17,7 @@ import { CutWatch } from "./cut_watch.ts";
 import { FlushWatch } from "./flush_watch.ts";
 import { GuardNews } from "./guard_news.ts";
 import { LeadFailures } from "./lead_failures.ts";
+import type { NextLook } from "./look_timer.ts";
 import { Observer } from "./observe.ts";
 import { OwnEvents } from "./own_events.ts";
 import { Publisher } from "./publish.ts";
@@ -87,7 +88,7 @@ export interface MemberRooms {
 /** What the rooms ask of the member that they are the rooms of. */
 export interface MemberCalls {
   /** One pass of the loop; returns when to look again at the latest. */
-  readonly look: (nowMs: number) => number;
+  readonly look: (nowMs: number, woken: boolean) => NextLook;
   /** A restart of PostgreSQL is due. */
   readonly restart: (timeoutS: number | null) => void;
 }
@@ -133,12 +134,14 @@ export function memberRooms(options: MemberOptions, { look, restart }: MemberCal
 
 function voterDuties(
   { postgres }: MemberOptions,
-  look: (nowMs: number) => number,
+  look: MemberCalls["look"],
   rooms: () => MemberRooms,
 ): VoterDuties {
   return {
     look,
     heard: () => {},
+    askedForStatus: (from) => rooms().publisher.asked(from),
+    peer: (id) => rooms().publisher.peer(id),
     namesake: () => rooms().joining.namesakeHeard(),
     acknowledged: (ack) => rooms().tenancy.acknowledged(ack),
     raftLeader: (isKnown) => {

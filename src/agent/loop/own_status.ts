@@ -16,6 +16,7 @@ import { isPromised } from "../../sync/record.ts";
 import { slotsAtRisk } from "../../model/slot_risk.ts";
 import type { SyncTrouble } from "../../model/sync_trouble.ts";
 import type { Sighting } from "../lease/holder_sightings.ts";
+import { differBeyond, isOther } from "../peers/short_status.ts";
 import type { Watchdog } from "../lease/watchdog.ts";
 
 export interface OwnStatusInput {
@@ -306,15 +307,7 @@ export function differs(before: MemberStatus, status: MemberStatus): boolean {
   if (before.copy?.from !== status.copy?.from) return true;
   if (isOther(before.ailments?.map(severityOf), status.ailments?.map(severityOf))) return true;
   if (isOther(before.syncTroubles?.map(kindOf), status.syncTroubles?.map(kindOf))) return true;
-  const [old, now] = [before, status] as unknown as { readonly [field: string]: unknown }[];
-  for (const field in now) if (!UNTOLD.has(field) && isOther(old![field], now[field])) return true;
-  for (const field in old) if (!UNTOLD.has(field) && isOther(old[field], now![field])) return true;
-  return false;
-}
-
-function isOther(a: unknown, b: unknown): boolean {
-  if (a === b) return false;
-  return typeof a !== "object" || typeof b !== "object" || JSON.stringify(a) !== JSON.stringify(b);
+  return differBeyond(UNTOLD, before, status);
 }
 
 function severityOf({ cause, severity }: Pick<Ailment, "cause" | "severity">): readonly string[] {

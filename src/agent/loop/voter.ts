@@ -26,13 +26,13 @@ import { Leadership } from "../lease/leadership.ts";
 import { ClockSkews } from "../peers/clock_skews.ts";
 import { whyNameTaken } from "../peers/namesake.ts";
 import { LeaseMessages } from "../lease/lease_messages.ts";
-import { LookTimer } from "./look_timer.ts";
+import { LookTimer, type NextLook } from "./look_timer.ts";
 import { LoopHealth } from "./loop_health.ts";
-import { decodeStatus, decodeWitness, STATUS_CHANNEL, WITNESS_CHANNEL } from "../peers/messages.ts";
+import { HeardStatuses } from "../peers/heard_statuses.ts";
+import { decodeWitness, WITNESS_CHANNEL } from "../peers/messages.ts";
 import { differs } from "./own_status.ts";
 import { Proposer } from "../lease/proposer.ts";
 import { StatusBoard } from "../peers/status_board.ts";
-import { StatusRelay } from "../peers/status_relay.ts";
 
 /** After a look that itself changed something. */
 const LOOK_AGAIN_MS = 5;
@@ -58,10 +58,17 @@ export interface VoterOptions {
 
 /** The duties that differ with PostgreSQL and without. */
 export interface VoterDuties {
-  /** Everything else that a look does; returns when to look again at the latest. */
-  readonly look: (nowMs: number) => number;
+  /**
+   * Everything else that a look does; returns when to look again at the latest. `woken`: something happened
+   * since the last look; otherwise it is due by time alone.
+   */
+  readonly look: (nowMs: number, woken: boolean) => NextLook;
   /** A status of another member came; `news`: more than its positions differ. */
   readonly heard: (news: boolean) => void;
+  /** That member takes short statuses, and lacks this voter's full one. */
+  readonly askedForStatus: (from: number) => void;
+  /** A connection with a member begins, or has ended. */
+  readonly peer: (id: number) => void;
   /** A status came from elsewhere under this voter's own name. */
   readonly namesake: () => void;
   readonly acknowledged: (ack: RenewalAck) => void;
@@ -87,8 +94,9 @@ export class Voter {
   readonly #leadership: Leadership;
   readonly #timer: LookTimer;
   readonly #leaseMessages: LeaseMessages;
+  readonly #statuses: HeardStatuses;
   #looking = false;
-  #wokenMeanwhile = false;
+  #woken = false;
   #ended = false;
   #dynamic: DynamicConfig;
   /** Undefined: the configuration is to be applied in any case. */
@@ -135,6 +143,14 @@ export class Voter {
       renewal: (renewal, reply) => this.#leadership.renewal(renewal, reply),
       acknowledged: duties.acknowledged,
     });
+    this.#statuses = new HeardStatuses({
+      raft,
+      heard: (status, from, before) => this.#heard(status, from, before),
+      asked: (from) => {
+        duties.askedForStatus(from);
+        this.wake();
+      },
+    });
     this.#dynamic = options.effective(null);
   }
 
@@ -142,10 +158,6 @@ export class Voter {
   start(): void {
     const { raft, clock } = this.#options;
     raft.onEvent((event) => this.#raftEvent(event));
-    const relay = new StatusRelay(raft, (from, bytes) => this.#statusMessage(from, bytes));
-    raft.onChannel(STATUS_CHANNEL, (from, bytes) => {
-      if (this.#statusMessage(from, bytes)) relay.pass(from, bytes);
-    });
     raft.onChannel(WITNESS_CHANNEL, (from, bytes) => {
       const notice = decodeWitness(bytes);
       if (notice !== null) this.board.hearWitness(notice, from, clock.now());
@@ -170,8 +182,8 @@ export class Voter {
   }
 
   wake(): void {
-    if (this.#looking) this.#wokenMeanwhile = true;
-    else this.#timer.at(this.#options.clock.now());
+    this.#woken = true;
+    if (!this.#looking) this.#timer.at(this.#options.clock.now());
   }
 
   get dynamic(): DynamicConfig {
@@ -268,6 +280,10 @@ export class Voter {
   #raftEvent(event: RaftEvent): void {
     if (this.#ended) return;
     if (event.kind === "fatal") return this.#options.exit(1, `raft stopped: ${event.error.message}`);
+    if (event.kind === "peer") {
+      this.#duties.peer(event.id);
+      this.#statuses.peer(event.id, event.connected);
+    }
     if (event.kind === "state") {
       this.#leadership.raftLeader(event.leader !== null, event.role === "leader");
       this.#leadership.roleChanged(event.role === "leader" ? event.term : null);
@@ -291,21 +307,17 @@ export class Voter {
     this.#options.log.info("lock", `Lock owner: ${holder ?? "None"}; I am ${this.#options.name}`);
   }
 
-  /** False: it is no status. */
-  #statusMessage(from: number, bytes: Uint8Array): boolean {
-    const status = decodeStatus(bytes);
-    if (status !== null && !this.#ended && from !== this.#options.raft.id) this.#heard(status, from);
-    return status !== null;
-  }
-
-  #heard(status: MemberStatus, from: number): void {
+  /** `before`: see HeardStatusesOptions. */
+  #heard(status: MemberStatus, from: number, before: MemberStatus | null): void {
     const { dcs, clock, name } = this.#options;
+    if (this.#ended) return;
     if (status.name === name) return this.#duties.namesake();
     const known = this.board.last(status.name);
     if (!this.board.hear(status, from, clock.now())) return;
     this.sightings.heard(status, dcs.state.lock);
     if (status.wallMs !== undefined) this.skews.heard(status.name, status.wallMs, this.#options.wallMs());
-    const news = known === undefined || differs(known, status);
+    // A short status differs from its predecessor in positions and counters alone.
+    const news = known === undefined || (known !== before && differs(known, status));
     this.#duties.heard(news);
     if (news || dcs.state.lock.holder === null) this.wake();
   }
@@ -313,10 +325,11 @@ export class Voter {
   #look(dueMs: number): void {
     if (this.#ended) return;
     this.#looking = true;
-    this.#wokenMeanwhile = false;
+    const woken = this.#woken;
+    this.#woken = false;
     const nowMs = this.#options.clock.now();
     this.loop.look(nowMs, dueMs);
-    const next = this.#duties.look(nowMs);
+    const next = this.#duties.look(nowMs, woken);
     this.#events.deliver();
     this.#looking = false;
     const endMs = this.#options.clock.now();
@@ -324,7 +337,7 @@ export class Voter {
     if (this.#ended) return;
     this.#looked?.(endMs);
     // The look itself has changed something already.
-    const again = this.#wokenMeanwhile ? nowMs + LOOK_AGAIN_MS : Infinity;
-    this.#timer.at(Math.max(Math.min(next, again), nowMs + 1));
+    if (this.#woken) this.#timer.at(nowMs + LOOK_AGAIN_MS);
+    this.#timer.at(Math.max(next.atMs, nowMs + 1), next.earlyMs);
   }
 }

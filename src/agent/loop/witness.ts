@@ -6,12 +6,15 @@ import type { MemberInfo, Raft } from "../../../raft/mod.ts";
 import type { CertificateEnd } from "../../model/certificate.ts";
 import type { WitnessNotice } from "../../model/witness_notice.ts";
 import { encodeMessage, WITNESS_CHANNEL } from "../peers/messages.ts";
+import type { NextLook } from "./look_timer.ts";
 import { Voter, type VoterOptions } from "./voter.ts";
 
 const NOTICE_PERIOD_MS = 1000;
 /** While the lock is free, the deciding statuses may come at any time. */
 const FREE_LOCK_LOOK_MS = 50;
 const LOOK_PERIOD_MS = 500;
+/** A look while nothing happens may be so early, with a heartbeat of raft. */
+const EARLY_LOOK_MS = 120;
 
 export interface WitnessOptions extends Omit<VoterOptions, "who"> {
   readonly raftAddr: string;
@@ -31,6 +34,8 @@ export class Witness {
     this.voter = new Voter({ ...options, who: "witness" }, {
       look: (nowMs) => this.#look(nowMs),
       heard: () => this.voter.changes.changed(),
+      askedForStatus: () => {},
+      peer: () => {},
       namesake: () => {},
       // It has no lease of its own.
       acknowledged: () => {},
@@ -60,12 +65,16 @@ export class Witness {
     this.voter.factsChanged();
   }
 
-  #look(nowMs: number): number {
+  #look(nowMs: number): NextLook {
     this.voter.applyConfig();
     this.#announce(nowMs);
     this.voter.lead();
-    const free = this.#options.dcs.state.lock.holder === null;
-    return Math.min(nowMs + (free ? FREE_LOCK_LOOK_MS : LOOK_PERIOD_MS), this.voter.leadAtMs());
+    if (this.#options.dcs.state.lock.holder === null) {
+      return { atMs: Math.min(nowMs + FREE_LOCK_LOOK_MS, this.voter.leadAtMs()), earlyMs: 0 };
+    }
+    const leadAtMs = this.voter.leadAtMs();
+    if (leadAtMs < nowMs + LOOK_PERIOD_MS) return { atMs: leadAtMs, earlyMs: 0 };
+    return { atMs: nowMs + LOOK_PERIOD_MS, earlyMs: EARLY_LOOK_MS };
   }
 
   /** Tells the others this witness's name, and, when it leads, how many voters may fail. */

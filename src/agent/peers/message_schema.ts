@@ -22,6 +22,7 @@ import {
   openFields,
   orNull,
   text,
+  tuple,
   wholeNumber,
 } from "../../model/shape.ts";
 
@@ -175,6 +176,17 @@ const decoder = new TextDecoder();
 export function readMessage(bytes: Uint8Array, { names, check }: Shape): Fields | null {
   const value = parse(bytes, MESSAGE_BOUNDS);
   return value !== null && check(value, true) === null ? only(value, names) : null;
+}
+
+const SHORT_BOUNDS: JsonBounds = { maxBytes: 512, maxDepth: 1, maxValues: 32, maxText: 0 };
+/** incarnation, base, seq, and what moves, in the order of short_status.ts with the bounds of STATUS. */
+const SHORT = tuple(count, count, count, lsn, lsn, lsn, lsn, orNull(ms), ms, ms);
+
+export function readShort(bytes: Uint8Array): readonly (number | null)[] | null {
+  if (bytes.length > SHORT_BOUNDS.maxBytes) return null;
+  const parsed = parseBounded(decoder.decode(bytes), SHORT_BOUNDS);
+  if (!parsed.ok || SHORT(parsed.value, true) !== null) return null;
+  return parsed.value as (number | null)[];
 }
 
 export type LeaseFields =

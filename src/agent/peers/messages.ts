@@ -12,6 +12,8 @@ export const STATUS_CHANNEL = 2;
 export const WITNESS_CHANNEL = 3;
 /** The status of one that the receiver has no connection with, from the raft leader. */
 export const RELAY_CHANNEL = 4;
+/** A status in a few bytes, or the wish for a full one: see short_status.ts. */
+export const SHORT_CHANNEL = 5;
 
 export type LeaseMessage = { readonly kind: "renew"; readonly renewal: Renewal } | {
   readonly kind: "ack";

@@ -24,13 +24,16 @@ export class StatusRelay {
     });
   }
 
-  /** A status came from its sender itself. It was parsed, so it fits into a frame with its envelope. */
-  pass(from: number, status: Uint8Array): void {
+  /**
+   * A status came from its sender itself. It was parsed, so it fits into a frame with its envelope. `status`:
+   * the full one, as it would have been sent.
+   */
+  pass(from: number, status: () => Uint8Array): void {
     const { role, id, members } = this.#raft.status();
     if (role !== "leader") return;
     const undialed = members.filter(({ addr }) => !canBeDialed(addr)).map((member) => member.id);
     if (!undialed.includes(from)) return;
-    const bytes = encodeRelayed({ from, status });
+    const bytes = encodeRelayed({ from, status: status() });
     for (const to of undialed) if (to !== from && to !== id) this.#raft.send(to, RELAY_CHANNEL, bytes);
   }
 }

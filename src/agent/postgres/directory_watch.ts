@@ -63,13 +63,22 @@ interface Inspection {
 
 const IN_PLACE: Inspection = { displaced: null, ending: false };
 
-/** Rejects when something cannot be read. */
+/**
+ * Rejects when something cannot be read. The readings are begun together: their answers wake the agent once,
+ * not once each.
+ */
 export async function inspect(dataDir: string, pid: number): Promise<Inspection> {
   const cwd = `/proc/${pid}/cwd`;
   const is = (why: string, removed = false): Inspection => ({ displaced: { why, removed }, ending: false });
-  const works = await ifThere(stat(cwd));
+  const [working, placed, controlled, locked] = await Promise.allSettled([
+    ifThere(stat(cwd)),
+    ifThere(stat(dataDir)),
+    ifThere(stat(join(dataDir, "global", "pg_control"))),
+    ifThere(readFile(join(dataDir, "postmaster.pid"), "latin1")),
+  ]);
+  const works = valueOf(working);
   if (works === null) return IN_PLACE;
-  const place = await ifThere(stat(dataDir));
+  const place = valueOf(placed);
   if (place === null || place.dev !== works.dev || place.ino !== works.ino) {
     const where = await readlink(cwd);
     const removed = where.endsWith(" (deleted)");
@@ -82,15 +91,19 @@ export async function inspect(dataDir: string, pid: number): Promise<Inspection>
   }
   const missing = (name: string) =>
     is(`${name} is missing from the data directory of PostgreSQL (pid ${pid})`);
-  if (await ifThere(stat(join(dataDir, "global", "pg_control"))) === null) {
-    return missing("global/pg_control");
-  }
-  const lock = await ifThere(readFile(join(dataDir, "postmaster.pid"), "latin1"));
+  if (valueOf(controlled) === null) return missing("global/pg_control");
+  const lock = valueOf(locked);
   if (lock === null) return missing("postmaster.pid");
   const named = Number.parseInt(lock, 10);
   if (named === pid) return { displaced: null, ending: parsePostmasterPid(lock)?.status === "stopping" };
   if (Number.isNaN(named)) return IN_PLACE;
   return is(`postmaster.pid names process ${named} instead of PostgreSQL (pid ${pid})`);
+}
+
+/** Throws what the reading was refused with. */
+function valueOf<T>(reading: PromiseSettledResult<T>): T {
+  if (reading.status === "rejected") throw reading.reason;
+  return reading.value;
 }
 
 async function ifThere<T>(reading: Promise<T>): Promise<T | null> {
