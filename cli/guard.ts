@@ -1,4 +1,5 @@
 /** `agent guard` and `agent __postgres`: processes that the agent and its guard start, not people. */
+import { keepCodeLight } from "../src/lib/idle_code.ts";
 import { parseGuardArguments } from "../src/guard/guard_arguments.ts";
 import { runPostgresShim } from "../src/guard/postgres_shim.ts";
 import { runGuard } from "../src/guard/server.ts";
@@ -17,6 +18,8 @@ export function guardCommand(argv: readonly string[]): void {
     process.exit(2);
   }
   runGuard({ ...options, shimCommand: [...pinnedSelfCommand(), SHIM_COMMAND] });
+  // A guard writes nothing, and needs none of it: where it is refused, the pages stay.
+  keepCodeLight(() => {});
 }
 
 /** Arguments after `__postgres`. */

@@ -5,6 +5,7 @@
  */
 import "../src/lib/crash.ts";
 import { HeldSignals } from "../src/lib/held_signals.ts";
+import { expectShortLife } from "../src/lib/short_life.ts";
 import { wordsOf } from "./program_name.ts";
 
 /** Commands that this program starts itself are told apart before anything is loaded. */
@@ -23,8 +24,10 @@ function main(argv: readonly string[]): Promise<void> {
     case "__client":
       return import("../src/demo/client_process.ts").then(({ runClient }) => runClient(argv[1]!));
     case "__complete":
+      expectShortLife();
       return import("./ctl_process.ts").then(({ runComplete }) => runComplete(argv.slice(1)));
     case "ctl":
+      expectShortLife();
       return import("./ctl_process.ts").then(({ runCtl }) => runCtl(argv.slice(1)));
     case "run":
     case "witness":

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { Logger } from "../src/lib/log.ts";
 import type { HeldSignals } from "../src/lib/held_signals.ts";
+import { keepCodeLight } from "../src/lib/idle_code.ts";
 import { reapOrphans } from "../src/lib/orphan_reaper.ts";
 import { sendDatagram } from "../src/lib/ffi.ts";
 import { type ServiceNotices, SystemdNotices } from "../src/lib/sd_notify.ts";
@@ -94,6 +95,7 @@ export function runService(
     SIGHUP: () => running.reload(),
   });
   process.on("SIGABRT", () => process.exit(134));
+  keepCodeLight((why) => log.debug("memory", `pages that only the start needed stay: ${why}`));
 }
 
 /** The configuration at a reload; where it cannot be used, the first reason, with all of them logged. */

@@ -80,6 +80,15 @@ story(
   },
 );
 
+story("a guard lets go of the code that only its start needed", async (fixture) => {
+  const primary = await fixture.healed();
+  const guard = fixture.cluster.others(primary)[0]!.guardPid();
+  // Of the executable it has 40 MiB mapped after the start, and 12 to 20 of them when it has let go.
+  const mappedMib = () =>
+    Number(/^RssFile:\s+(\d+)/m.exec(readFileSync(`/proc/${guard}/status`, "utf8"))![1]) / 1024;
+  await waitFor("fewer mapped pages", 60_000, () => mappedMib() < 30);
+});
+
 story("what the members of a real cluster answer is what /openapi.json promises", async (fixture) => {
   await fixture.healed();
   const paths = Object.keys(DOCUMENT.paths).filter((path) =>

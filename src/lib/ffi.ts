@@ -23,6 +23,7 @@ const declarations = {
   signal: { args: ["i32", "ptr"], returns: "ptr" },
   sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   mlockall: { args: ["i32"], returns: "i32" },
+  madvise: { args: ["u64", "u64", "i32"], returns: "i32" },
   sched_setscheduler: { args: ["i32", "i32", "ptr"], returns: "i32" },
   setpriority: { args: ["i32", "u32", "i32"], returns: "i32" },
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
@@ -205,6 +206,16 @@ const MCL_ONFAULT = 4;
 /** Pages stay in memory once touched, so that a host that swaps cannot delay this process. */
 export function lockMemory(): SysResult {
   return result(libc().mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT));
+}
+
+const MADV_DONTNEED = 4;
+
+/**
+ * The process lets go of these pages. What was written to them is lost; a page of a file is read from it
+ * again when it is touched. EINVAL: they are locked.
+ */
+export function discardPages(address: number, bytes: number): SysResult {
+  return result(libc().madvise(address, bytes, MADV_DONTNEED));
 }
 
 export const SCHED_OTHER = 0;
