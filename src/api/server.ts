@@ -5,6 +5,7 @@
 import { fileState } from "../lib/file_state.ts";
 import { LimitedLog } from "../lib/limited_log.ts";
 import { type Log, silentLog } from "../lib/log.ts";
+import { UnusableFiles, WatchedFiles } from "../lib/watched_files.ts";
 import type { LocalConfig, RestApiConfig } from "../model/config.ts";
 import { Answering } from "./answering.ts";
 import { type AppOptions, createApp } from "./app.ts";
@@ -84,11 +85,8 @@ export function startApiServer(port: ApiPort, config: LocalConfig, options: Serv
 class Listener {
   readonly #serving: Serving;
   #restapi: RestApiConfig;
-  /** State of the files in force, or tried last. Noted before they are read: a change in between is seen. */
-  #seen: string;
+  readonly #files: WatchedFiles;
   #certificates: CertificateFiles | null;
-  /** Why the present files could not be read; null: they could. Said once, and tried again at each look. */
-  #unread: string | null = null;
   #running: HttpServer;
   #port: number;
   /** Nobody listens: neither a new listener nor the old one could be opened. */
@@ -97,7 +95,12 @@ class Listener {
   constructor(restapi: RestApiConfig, serving: Serving) {
     this.#serving = serving;
     this.#restapi = restapi;
-    this.#seen = stateOf(restapi);
+    this.#files = new WatchedFiles({
+      state: () => stateOf(this.#restapi),
+      take: (why) => this.#takeFiles(why),
+      failed: (reason) =>
+        serving.log.add("error", "restapi.tls", `the REST API goes on with the old certificate: ${reason}`),
+    });
     this.#certificates = loadCertificates(restapi);
     this.#running = listen(restapi, this.#certificates, serving);
     this.#port = this.#running.port;
@@ -118,48 +121,31 @@ class Listener {
       this.#listenAnew(next, certificates);
     }
     this.#restapi = next;
-    this.#seen = seen;
-    this.#unread = null;
+    this.#files.inForce(seen);
   }
 
   look(): void {
     if (this.#isDown) {
       this.#comeBack();
       // What was to be taken then is tried once more.
-      this.#seen = "";
+      this.#files.tryAgain();
     }
-    const state = stateOf(this.#restapi);
-    const isNew = state !== this.#seen;
-    if (!isNew && this.#unread === null) return;
-    this.#seen = state;
-    const unread = this.#unread;
-    const { log } = this.#serving;
-    try {
-      this.#takeFiles();
-    } catch (error) {
-      const failure = messageOf(error);
-      if (!isNew && failure === unread) return;
-      log.add("error", "restapi.tls", `the REST API goes on with the old certificate: ${failure}`);
-    }
+    this.#files.look();
   }
 
   /**
    * Files that cannot be read may be readable at the next look. A pair that no listener takes stays that: to
    * try it again would break the line of those who connect each time.
    */
-  #takeFiles(): void {
-    const { log } = this.#serving;
-    let renewed: CertificateFiles | null;
-    try {
-      renewed = loadCertificates(this.#restapi);
-    } catch (error) {
-      this.#unread = messageOf(error);
-      throw error;
-    }
-    this.#unread = null;
+  #takeFiles(why: string): void {
+    const renewed = loadCertificates(this.#restapi);
     if (this.#hasFiles(renewed)) return;
-    this.#listenAnew(this.#restapi, renewed);
-    log.add("info", "restapi.tls", "certificates of the REST API were read: they have changed on the disk");
+    try {
+      this.#listenAnew(this.#restapi, renewed);
+    } catch (error) {
+      throw new UnusableFiles(messageOf(error), { cause: error });
+    }
+    this.#serving.log.add("info", "restapi.tls", `certificates of the REST API were read: ${why}`);
   }
 
   #hasFiles(certificates: CertificateFiles | null): boolean {
