@@ -13,6 +13,7 @@ import { type Answer, answerOf, textAnswer } from "./http/answer.ts";
 import type { HttpRequest } from "./http/connection.ts";
 import { addressGroup } from "./http/limits.ts";
 import type { RequestHead } from "./http/request_head.ts";
+import { METRICS_PATH } from "./metrics.ts";
 import type { ApiPort } from "./port.ts";
 
 /**
@@ -34,6 +35,16 @@ const HEADERS = [
   "origin",
   "sec-fetch-site",
 ];
+export interface AnsweringOptions {
+  /** Makes the port's view fresh enough for a request; undefined: it is. @default always fresh */
+  readonly freshen?: (path: string) => Promise<void> | undefined;
+  /**
+   * The answer to `GET /metrics`, which is read too rarely for its code to be warm, past the layers of the
+   * application; null: the application's. Throws for a fault of the server. @default null
+   */
+  readonly metrics?: () => Answer | null;
+}
+
 /** The runtime's Request would take any other one for GET ("FOO") or for POST ("post"). */
 const CHANGING_METHODS: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 
@@ -42,6 +53,7 @@ export class Answering {
   readonly #app: Hono<ApiEnv>;
   readonly #log: LimitedLog;
   readonly #freshen: (path: string) => Promise<void> | undefined;
+  readonly #metrics: () => Answer | null;
   readonly #kept = new Map<string, Answer>();
   /** Being made: the same request in the meantime waits for it. */
   readonly #making = new Map<string, Promise<Answer>>();
@@ -51,12 +63,13 @@ export class Answering {
     port: ApiPort,
     app: Hono<ApiEnv>,
     log: LimitedLog,
-    freshen: (path: string) => Promise<void> | undefined = () => undefined,
+    { freshen = () => undefined, metrics = () => null }: AnsweringOptions = {},
   ) {
     this.#port = port;
     this.#app = app;
     this.#log = log;
     this.#freshen = freshen;
+    this.#metrics = metrics;
   }
 
   answer(request: HttpRequest): Answer | Promise<Answer> {
@@ -82,6 +95,8 @@ export class Answering {
 
   /** The query makes no difference to most answers. */
   #safe(head: RequestHead): Answer | Promise<Answer> {
+    const metrics = head.path === METRICS_PATH ? this.#metrics() : null;
+    if (metrics !== null) return metrics;
     const readsQuery = isHealthCheck(head.path) || READS_QUERY.has(head.path);
     const key = readsQuery ? `${head.path}${head.query}` : head.path;
     this.#forgetOld();

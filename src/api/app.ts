@@ -1,6 +1,5 @@
 /** The REST API: every group of endpoints, access control, and the answer to requests that match none. */
 import { Hono } from "@hono/hono";
-import type { RestApiConfig } from "../model/config.ts";
 import { accessControl } from "./auth.ts";
 import { textResponse } from "./body.ts";
 import { clusterRoutes } from "./cluster.ts";
@@ -8,6 +7,7 @@ import { configRoutes } from "./config.ts";
 import { configDetailRoutes } from "./config_detail.ts";
 import { controlRoutes } from "./control.ts";
 import { eventRoutes } from "./events.ts";
+import { extraHeaders } from "./extra_headers.ts";
 import { healthRoutes } from "./health.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { ownRoutes } from "./own.ts";
@@ -68,9 +68,4 @@ export function createApp(port: ApiPort, options: AppOptions): Hono<ApiEnv> {
     return textResponse(500, "Internal error; see the log of the agent");
   });
   return app;
-}
-
-function extraHeaders(config: RestApiConfig): readonly [string, string][] {
-  const { httpExtraHeaders, httpsExtraHeaders, certfile } = config;
-  return Object.entries(certfile === null ? httpExtraHeaders : { ...httpExtraHeaders, ...httpsExtraHeaders });
 }

@@ -1,10 +1,13 @@
-/**
- * The text format of Prometheus, 0.0.4. A metric is described once; a line costs a concatenation, so that a
- * scrape costs the host next to nothing.
- */
-import type { HistogramReading } from "../model/measures.ts";
-
+/** The text format of Prometheus, 0.0.4: heads and labels. */
 export type Labels = { readonly [label: string]: string };
+
+const fixedTexts = new WeakMap<Labels, string>();
+
+/** Labels that are the same in every scrape: their text is made once. */
+export function fixedLabels(labels: Labels): Labels {
+  fixedTexts.set(labels, labelText(labels));
+  return labels;
+}
 
 /** `# HELP` and `# TYPE`. `comment`: a line of its own behind the help, without the #. */
 export function head(name: string, type: string, help: string, comment?: string): string {
@@ -14,22 +17,11 @@ export function head(name: string, type: string, help: string, comment?: string)
 
 /** `scope="demo",name="node1"`. */
 export function labelText(labels: Labels): string {
+  const fixed = fixedTexts.get(labels);
+  if (fixed !== undefined) return fixed;
   let text = "";
   for (const label in labels) text += `${text === "" ? "" : ","}${label}="${escaped(labels[label]!)}"`;
   return text;
-}
-
-/** `common`, `own`: label texts; `own` may be empty. */
-export function line(name: string, common: string, own: string, value: number | string): string {
-  return own === "" ? `${name}{${common}} ${value}\n` : `${name}{${common},${own}} ${value}\n`;
-}
-
-export function histogramLines(name: string, common: string, reading: HistogramReading): string {
-  const { buckets, count, sumS } = reading;
-  let text = "";
-  for (const { leS, count } of buckets) text += line(`${name}_bucket`, common, `le="${leS}"`, count);
-  return text + line(`${name}_bucket`, common, 'le="+Inf"', count) + line(`${name}_sum`, common, "", sumS) +
-    line(`${name}_count`, common, "", count);
 }
 
 function helpText(text: string): string {

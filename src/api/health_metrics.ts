@@ -3,6 +3,10 @@ import { AILMENT_CAUSES } from "../model/ailment.ts";
 import { SYNC_TROUBLES } from "../model/sync_trouble.ts";
 import { flag, type LabelledValue, type Look, type Metric } from "./patroni_metrics.ts";
 import { gauge } from "./agent_metrics.ts";
+import { fixedLabels } from "./exposition.ts";
+
+const NO_AILMENTS = AILMENT_CAUSES.map((cause) => fixedLabels({ cause, severity: "" }));
+const OF_TROUBLE = SYNC_TROUBLES.map((kind) => fixedLabels({ kind }));
 
 export const HEALTH_METRICS: readonly Metric[] = [
   gauge(
@@ -11,9 +15,11 @@ export const HEALTH_METRICS: readonly Metric[] = [
     ({ view: { status } }) => {
       const ailments = status?.ailments;
       if (ailments === undefined) return null;
-      return AILMENT_CAUSES.map((cause) => {
+      return AILMENT_CAUSES.map((cause, at) => {
         const found = ailments.find((each) => each.cause === cause);
-        return { labels: { cause, severity: found?.severity ?? "" }, value: flag(found !== undefined) };
+        return found === undefined
+          ? { labels: NO_AILMENTS[at]!, value: 0 }
+          : { labels: { cause, severity: found.severity }, value: 1 };
       });
     },
   ),
@@ -21,8 +27,8 @@ export const HEALTH_METRICS: readonly Metric[] = [
     "sync_trouble",
     "Value is 1 if this node holds the lock and synchronous replication has a trouble of that kind, 0 otherwise.",
     ({ view: { status } }) =>
-      status === null ? null : SYNC_TROUBLES.map((kind) => ({
-        labels: { kind },
+      status === null ? null : SYNC_TROUBLES.map((kind, at) => ({
+        labels: OF_TROUBLE[at]!,
         value: flag(status.syncTroubles?.some((one) => one.kind === kind) === true),
       })),
   ),

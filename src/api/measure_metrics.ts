@@ -1,19 +1,24 @@
 /** Metrics of what a node counts and measures beside its work. Prefix `agent_`. */
 import { FAILOVER_REASONS } from "../model/measures.ts";
 import { counter, gauge } from "./agent_metrics.ts";
+import { fixedLabels } from "./exposition.ts";
 import { livingStatuses } from "./cluster.ts";
 import type { ApiView } from "./port.ts";
-import type { LabelledValue, Metric } from "./patroni_metrics.ts";
+import type { Histogram, LabelledValue, Metric } from "./patroni_metrics.ts";
 
-export const LOOP_HISTOGRAM = {
+const OF_REASON = FAILOVER_REASONS.map((reason) => fixedLabels({ reason }));
+
+export const LOOP_HISTOGRAM: Histogram = {
   name: "agent_loop_duration_seconds",
   help: "How long the looks of the agent's loop took.",
-} as const;
+  reading: ({ measures }) => measures.loop,
+};
 
-export const RAFT_SYNC_HISTOGRAM = {
+export const RAFT_SYNC_HISTOGRAM: Histogram = {
   name: "agent_raft_fsync_seconds",
   help: "From the hand-over of entries to the disk of the raft log until they are durable.",
-} as const;
+  reading: ({ measures }) => measures.raftSync,
+};
 
 export const MEASURE_METRICS: readonly Metric[] = [
   gauge(
@@ -33,7 +38,7 @@ export const MEASURE_METRICS: readonly Metric[] = [
     "failovers_total",
     "Failovers that this node has learnt of since the start of the agent, by reason.",
     ({ measures: { handOvers } }) =>
-      FAILOVER_REASONS.map((reason) => ({ labels: { reason }, value: handOvers.failovers[reason] })),
+      FAILOVER_REASONS.map((reason, at) => ({ labels: OF_REASON[at]!, value: handOvers.failovers[reason] })),
   ),
   counter(
     "switchovers_total",

@@ -4,14 +4,21 @@
  */
 import { POSTGRES_STATES } from "../model/postgres_view.ts";
 import { PATRONI_VERSION } from "../model/version.ts";
-import type { Measures } from "../model/measures.ts";
-import type { ApiView } from "./port.ts";
+import type { HistogramReading, Measures } from "../model/measures.ts";
+import type { MeasuredLateness } from "../model/timing.ts";
+import type { ApiPort, ApiView, ProcessClocks } from "./port.ts";
 import type { StatusJson } from "./shapes.ts";
 
+/** What all metrics of one scrape are taken from. */
 export interface Look {
   readonly view: ApiView;
   readonly status: StatusJson;
   readonly measures: Measures;
+  readonly late: readonly MeasuredLateness[];
+  readonly clocks: readonly ProcessClocks[];
+  readonly lateness: ApiPort["lateness"];
+  readonly holdsLease: boolean;
+  readonly leaseRemainingMs: number;
 }
 
 export interface Metric {
@@ -25,6 +32,13 @@ export interface Metric {
   readonly value: (look: Look) => number | string | null | readonly LabelledValue[];
   /** Follows the help in a line of its own. */
   readonly comment?: string;
+}
+
+/** Counts since the start of the agent. `reading`: null: not shown. */
+export interface Histogram {
+  readonly name: string;
+  readonly help: string;
+  readonly reading: (look: Look) => HistogramReading | null;
 }
 
 export interface LabelledValue {

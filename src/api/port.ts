@@ -20,7 +20,7 @@ import type { ReinitializeStatus } from "../model/reinitialize_status.ts";
 import type { DcsState, FailoverRecord, FormerConfig, ScheduledRestart } from "../model/records.ts";
 import type { WitnessNotice } from "../model/witness_notice.ts";
 import type { ClockJump } from "../model/clock_jump.ts";
-import type { LatenessKind, TimingReport } from "../model/timing.ts";
+import type { LatenessKind, MeasuredLateness, TimingReport } from "../model/timing.ts";
 import type { MemberOutcome, RaftStatus } from "../../raft/mod.ts";
 
 /** Last status heard of a member; this member's own is among them, with age 0. */
@@ -236,6 +236,8 @@ export interface ApiPort {
   decisions(): readonly DecisionRecord[];
   /** The inequalities of the lease with the numbers in force, and the measured latenesses. */
   timing(): TimingReport;
+  /** The measured latenesses alone. */
+  measuredLateness(): readonly MeasuredLateness[];
   lateness(kind: LatenessKind): HistogramReading;
   /** What only the metrics show. */
   measures(): Measures;

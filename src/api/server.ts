@@ -41,6 +41,8 @@ export interface ServerOptions {
   readonly limits?: Partial<HttpLimits>;
   /** Makes the port's view fresh enough for a request; undefined: it is. @default always fresh */
   readonly freshen?: (path: string) => Promise<void> | undefined;
+  /** As AnsweringOptions.metrics. */
+  readonly metrics?: () => Answer | null;
   /** As HttpServerOptions.collect. */
   readonly collect?: () => void;
 }
@@ -59,7 +61,7 @@ export function startApiServer(port: ApiPort, config: LocalConfig, options: Serv
   const log = new LimitedLog(options.log ?? silentLog, () => performance.now());
   const onError = options.onError ??
     ((error, request) => log.add("error", "restapi.internal", `${request}: ${error.stack ?? error.message}`));
-  const answering = new Answering(port, createApp(port, { onError }), log, options.freshen);
+  const answering = new Answering(port, createApp(port, { onError }), log, options);
   const serving: Serving = {
     limits: { ...HTTP_LIMITS, ...options.limits },
     log,

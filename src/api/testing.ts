@@ -17,7 +17,7 @@ import {
   scheduledRestartOf,
 } from "../model/records.ts";
 import { type HistogramReading, type Measures, NO_HAND_OVERS } from "../model/measures.ts";
-import type { LatenessKind, TimingReport } from "../model/timing.ts";
+import type { LatenessKind, MeasuredLateness, TimingReport } from "../model/timing.ts";
 import type { RaftStatus } from "../../raft/mod.ts";
 import type {
   ApiPort,
@@ -145,6 +145,9 @@ export class StubPort implements ApiPort {
   }
   timing(): TimingReport {
     return this.timingReport;
+  }
+  measuredLateness(): readonly MeasuredLateness[] {
+    return this.timingReport.measured;
   }
   clocks(): ProcessClocks[] {
     return [

@@ -13,7 +13,6 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "src/sim/model_postgres.ts": [485, "what programs and queries do, for each action"],
 
   "raft/storage/worker_backend.ts workerBackend": [66, "one state shared by a few closures"],
-  "src/api/agent_metrics.ts agentMetrics": [131, "a table of metrics"],
   "src/api/raft_routes.ts raftRoutes": [63, "a table of routes"],
   "src/dcs/state_machine.ts evaluate": [
     147,

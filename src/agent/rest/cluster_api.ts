@@ -25,7 +25,7 @@ import type { ClusterEvent } from "../../model/event.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { FailoverRecord } from "../../model/records.ts";
 import type { HistogramReading, LogCounts, Measures } from "../../model/measures.ts";
-import type { LatenessKind, TimingReport } from "../../model/timing.ts";
+import type { LatenessKind, MeasuredLateness, TimingReport } from "../../model/timing.ts";
 import type { WrittenConfig } from "../../config/written.ts";
 import { heardOf } from "../compose/gap_watch.ts";
 import { WINDOW_S } from "../loop/lateness.ts";
@@ -126,6 +126,10 @@ export class ClusterApi {
     return this.#voter.decisions.entries();
   }
 
+  measuredLateness(): readonly MeasuredLateness[] {
+    return this.#voter.loop.lateness.measured();
+  }
+
   lateness(kind: LatenessKind): HistogramReading {
     return this.#voter.loop.lateness.reading(kind);
   }
@@ -135,7 +139,7 @@ export class ClusterApi {
     watchdog: (ttlMs: number, loopWaitS: number) => RunningTimes["watchdog"],
   ): TimingReport {
     const { dcs, config } = this.#options;
-    const { loop, dynamic } = this.#voter;
+    const { dynamic } = this.#voter;
     const { grantTtlMs, waitTtlMs } = dcs.state;
     const { heartbeatMs, electionMinMs, electionMaxMs } = config().raft;
     return timingReport(
@@ -149,7 +153,7 @@ export class ClusterApi {
         retryTimeoutMs: 1000 * dynamic.retryTimeoutS,
         watchdog: watchdog(grantTtlMs, dynamic.loopWaitS),
       },
-      loop.lateness.measured(),
+      this.measuredLateness(),
       WINDOW_S,
     );
   }

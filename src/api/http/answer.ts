@@ -11,14 +11,19 @@ export interface Answer {
 
 /** Throws what reading the body of `response` throws. */
 export async function answerOf(response: Response): Promise<Answer> {
-  let headers = "";
-  for (const [name, value] of response.headers) {
+  const headers = headerLines(response.headers);
+  return { status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) };
+}
+
+export function headerLines(headers: Headers): string {
+  let lines = "";
+  for (const [name, value] of headers) {
     // Both are set here; a line end in a value would begin a header of its own.
     if (name !== "content-length" && name !== "connection") {
-      headers += `${name}: ${value.replace(/[\r\n]+/g, " ")}\r\n`;
+      lines += `${name}: ${value.replace(/[\r\n]+/g, " ")}\r\n`;
     }
   }
-  return { status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) };
+  return lines;
 }
 
 export function textAnswer(status: number, text: string): Answer {

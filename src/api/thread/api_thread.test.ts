@@ -244,7 +244,7 @@ test("a copy ages: the lease ends by time while the agent says nothing, and main
   expect([remote.holdsLease(), remote.leaseRemainingMs()]).toEqual([false, 0]);
   // Nobody answers: patience ends, and the old copy is answered from.
   await remote.freshen("/primary");
-  expect(sent).toEqual([{ kind: "look", look: 1, parts: [] }]);
+  expect(sent).toEqual([{ kind: "look", look: 1, parts: ["view"] }]);
   expect(remote.holdsLease()).toBe(false);
 
   port.leaseRemainingMs = () => 0;

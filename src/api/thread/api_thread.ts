@@ -9,6 +9,8 @@ import { timed } from "../../lib/wake_profile.ts";
 import type { LocalConfig } from "../../model/config.ts";
 import type { ApiPort } from "../port.ts";
 import { ListenError } from "../listen_error.ts";
+import { MetricsPage } from "../metrics_page.ts";
+import { writeMetrics } from "./metrics_copy.ts";
 import { type FromThread, type Operation, OPERATIONS, StartSignal, type ToThread } from "./protocol.ts";
 import { takeSnapshot } from "./remote_port.ts";
 
@@ -41,6 +43,7 @@ function openWorker(): Worker {
 export class ApiThread {
   readonly #api: ApiPort;
   readonly #options: ApiThreadOptions;
+  readonly #metrics = new MetricsPage();
   #config: LocalConfig;
   #worker: Worker | null = null;
   #port = 0;
@@ -187,16 +190,21 @@ export class ApiThread {
       case "copied":
         return this.#copying.get(message.id)?.();
       case "look":
-        return this.#tell({
-          kind: "snapshot",
-          look: message.look,
-          snapshot: takeSnapshot(this.#api, this.#options.clock, message.parts),
-        });
+        return this.#look(message);
       case "log":
         return this.#options.log[message.level](message.event, message.text, message.fields);
       case "ask":
         this.#asks.push(message);
         return this.#scheduleAsks();
+    }
+  }
+
+  #look({ look, parts }: Extract<FromThread, { kind: "look" }>): void {
+    const { clock } = this.#options;
+    if (parts.includes("metrics")) {
+      this.#tell({ kind: "metrics", look, metrics: writeMetrics(this.#metrics, this.#api, clock) });
+    } else {
+      this.#tell({ kind: "snapshot", look, snapshot: takeSnapshot(this.#api, clock, parts) });
     }
   }
 

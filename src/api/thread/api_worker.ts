@@ -26,6 +26,7 @@ self.onmessage = ({ data }: MessageEvent<ToThread>) => {
     case "start":
       return start(data);
     case "snapshot":
+    case "metrics":
     case "done":
       return port?.heard(data);
     case "copy":
@@ -49,6 +50,7 @@ function start({ config, snapshot, started }: Extract<ToThread, { kind: "start" 
     server = startApiServer(remote, config, {
       log: remoteLog(),
       freshen: (path) => remote.freshen(path),
+      metrics: () => remote.metrics(),
       // Of this thread alone: no other waits for it.
       collect: () => Bun.gc(true),
     });

@@ -8,6 +8,7 @@ import type { ClusterEvent } from "../../model/event.ts";
 import type { HistogramReading, Measures } from "../../model/measures.ts";
 import type { LatenessKind, TimingReport } from "../../model/timing.ts";
 import type { ApiPort, ApiView, ConfigurationDetail, DecisionRecord, ProcessClocks } from "../port.ts";
+import type { WritingOutcome } from "./metrics_copy.ts";
 
 /** The state that the application is answered from, all of one moment. */
 export interface Snapshot {
@@ -34,8 +35,11 @@ export interface TimingSnapshot {
   readonly measures: Measures;
 }
 
-/** The parts of a snapshot that only few endpoints need. */
-export type Part = "timing" | "decisions" | "configuration" | "events";
+/**
+ * What an endpoint is answered from. "view": every snapshot holds it; "metrics": a text of its own, and no
+ * snapshot; the others: parts of a snapshot that only few endpoints need.
+ */
+export type Part = "view" | "metrics" | "timing" | "decisions" | "configuration" | "events";
 
 /** The operations that a request may ask for, each run by the agent's loop. */
 export const OPERATIONS = [
@@ -65,6 +69,8 @@ export type ToThread =
     readonly started: SharedArrayBuffer;
   }
   | { readonly kind: "snapshot"; readonly look: number; readonly snapshot: SnapshotText }
+  /** Answers a look for "metrics". */
+  | { readonly kind: "metrics"; readonly look: number; readonly metrics: WritingOutcome }
   /** The snapshot was taken after the operation: the requester sees its effect. */
   | {
     readonly kind: "done";

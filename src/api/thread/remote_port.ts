@@ -4,7 +4,8 @@
  * makes 20 copies a second at most.
  *
  * Ages go on while the loop says nothing, and a lease ends by time, on the clock that all threads share. A
- * loop that stands still is waited for shortly; then the last copy is used.
+ * loop that stands still is waited for shortly; then the last copy is used. The metrics come as the text that
+ * the loop has written (metrics_copy.ts).
  */
 import type { Clock } from "../../../raft/mod.ts";
 import { NOTHING_WRITTEN } from "../../config/written.ts";
@@ -12,8 +13,16 @@ import type { ClusterEvent } from "../../model/event.ts";
 import { exactJson, fromExactJson } from "../../model/exact_json.ts";
 import { STATE_KNOWN_MS } from "../../model/member_status.ts";
 import type { HistogramReading, Measures } from "../../model/measures.ts";
-import { LATENESS_KINDS, type LatenessKind, type TimingReport } from "../../model/timing.ts";
+import {
+  LATENESS_KINDS,
+  type LatenessKind,
+  type MeasuredLateness,
+  type TimingReport,
+} from "../../model/timing.ts";
+import type { Answer } from "../http/answer.ts";
+import { METRICS_PATH } from "../metrics.ts";
 import type { ApiPort, ApiView, ConfigurationDetail, DecisionRecord, ProcessClocks } from "../port.ts";
+import { MetricsCopy, type WritingOutcome } from "./metrics_copy.ts";
 import type {
   FromThread,
   Operation,
@@ -32,6 +41,11 @@ const PATIENCE_MS = 250;
  * would cost the loop more than all its renewals. Ages and the lease in an old copy stay right, see below.
  */
 export const UNASKED_MS = 60_000;
+/**
+ * While nothing but the metrics is asked for, the copy only serves a scrape that meets a loop that stands
+ * still. One copy costs the loop more than a scrape.
+ */
+export const SCRAPED_MS = 5000;
 /** A copy younger than this is shown as it is. */
 const AGE_SHOWN_MS = 100;
 
@@ -44,7 +58,7 @@ export class RemotePort implements ApiPort {
   #configuration: ConfigurationDetail | null;
   #events: readonly ClusterEvent[] | null;
   /** When each part was copied last. */
-  readonly #partMs: { [part in Part]: number };
+  readonly #partMs: { [part in Exclude<Part, "view">]: number };
   #look: {
     readonly number: number;
     readonly parts: readonly Part[];
@@ -53,8 +67,12 @@ export class RemotePort implements ApiPort {
   } | null = null;
   #looks = 0;
   #asked = 0;
-  /** When a request has come last. */
+  /** When a request has come last, but for scrapes. */
   #requestMs: number;
+  #scrapeMs = -Infinity;
+  #metrics: MetricsCopy | null = null;
+  /** Why the loop could not write its metrics the last time; null: it could. */
+  #metricsError: string | null = null;
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   readonly #listeners = new Set<() => void>();
   #watch: ReturnType<typeof setInterval> | null = null;
@@ -70,43 +88,67 @@ export class RemotePort implements ApiPort {
     this.#events = snapshot.events;
     const { atMs } = snapshot;
     this.#requestMs = clock.now();
-    this.#partMs = { timing: atMs, decisions: atMs, configuration: atMs, events: atMs };
+    this.#partMs = { metrics: -Infinity, timing: atMs, decisions: atMs, configuration: atMs, events: atMs };
   }
 
   /** Makes the copy fresh enough for a request of the path; undefined: it is. */
   freshen(path: string): Promise<void> | undefined {
-    this.#requestMs = this.#clock.now();
-    return this.#freshen(partsFor(path));
+    const nowMs = this.#clock.now();
+    if (path === METRICS_PATH) this.#scrapeMs = nowMs;
+    else this.#requestMs = nowMs;
+    const parts = partsFor(path);
+    return parts.every((part) => nowMs - this.#copiedMs(part) <= FRESH_MS)
+      ? undefined
+      : this.#lookAgain(parts);
   }
 
   /** The same between requests, while they come. */
   keepFresh(): Promise<void> | undefined {
-    return this.#clock.now() - this.#requestMs < UNASKED_MS ? this.#freshen([]) : undefined;
-  }
-
-  #freshen(parts: readonly Part[]): Promise<void> | undefined {
     const nowMs = this.#clock.now();
-    const fresh = (atMs: number) => nowMs - atMs <= FRESH_MS;
-    const enough = fresh(this.#snapshot.atMs) &&
-      parts.every((part) => fresh(this.#partMs[part]));
-    if (enough) return undefined;
-    return this.#lookAgain(parts);
+    const asked = nowMs - this.#requestMs < UNASKED_MS;
+    const scraped = nowMs - this.#scrapeMs < UNASKED_MS;
+    const wantedMs = asked ? FRESH_MS : scraped ? SCRAPED_MS : Infinity;
+    return nowMs - this.#snapshot.atMs > wantedMs ? this.#lookAgain(["view"]) : undefined;
   }
 
-  heard(message: Extract<ToThread, { kind: "snapshot" | "done" | "copy" }>): void {
-    this.#take(snapshotIn(message.snapshot));
-    if (message.kind === "copy") return;
-    if (message.kind === "snapshot") {
-      const look = this.#look;
-      if (look?.number !== message.look) return;
-      this.#look = null;
-      look.arrived();
-      return;
+  #copiedMs(part: Part): number {
+    return part === "view" ? this.#snapshot.atMs : this.#partMs[part];
+  }
+
+  heard(message: Extract<ToThread, { kind: "snapshot" | "metrics" | "done" | "copy" }>): void {
+    switch (message.kind) {
+      case "snapshot":
+        this.#take(snapshotIn(message.snapshot));
+        return this.#arrived(message.look);
+      case "metrics":
+        this.#takeMetrics(message.metrics);
+        return this.#arrived(message.look);
+      case "copy":
+      case "done":
+        this.#take(snapshotIn(message.snapshot));
+        // What was done is seen by the next request.
+        this.#partMs.metrics = -Infinity;
     }
+    if (message.kind === "copy") return;
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.outcome.ok) waiting?.resolve(message.outcome.value);
     else waiting?.reject(new Error(message.outcome.error));
+  }
+
+  #arrived(number: number): void {
+    const look = this.#look;
+    if (look?.number !== number) return;
+    this.#look = null;
+    look.arrived();
+  }
+
+  /** null: the loop has not written them yet. Throws when it could not. */
+  metrics(): Answer | null {
+    if (this.#metricsError !== null) throw new Error(this.#metricsError);
+    const metrics = this.#metrics;
+    if (metrics === null) return null;
+    return metrics.answer(this.#clock.now() - metrics.atMs, this.#snapshot.view, this);
   }
 
   view(): ApiView {
@@ -153,6 +195,10 @@ export class RemotePort implements ApiPort {
 
   timing(): TimingReport {
     return this.#timed().report;
+  }
+
+  measuredLateness(): readonly MeasuredLateness[] {
+    return this.#timed().report.measured;
   }
 
   lateness(kind: LatenessKind): HistogramReading {
@@ -218,6 +264,12 @@ export class RemotePort implements ApiPort {
     if (changed) { for (const listener of [...this.#listeners]) listener(); }
   }
 
+  #takeMetrics(metrics: WritingOutcome): void {
+    this.#partMs.metrics = metrics.atMs;
+    this.#metricsError = "error" in metrics ? metrics.error : null;
+    if (!("error" in metrics)) this.#metrics = new MetricsCopy(metrics, aged);
+  }
+
   /** One look is under way at a time. Ends when the copy has come, or the patience is over. */
   async #lookAgain(parts: readonly Part[]): Promise<void> {
     const timeout = Promise.withResolvers<void>();
@@ -274,11 +326,12 @@ function snapshotIn(text: SnapshotText): Snapshot {
 }
 
 function partsFor(path: string): readonly Part[] {
-  if (path === "/metrics" || path === "/agent/timing") return ["timing"];
-  if (path.startsWith("/agent/config/")) return ["configuration"];
-  if (path === "/agent/events") return ["events"];
-  if (path === "/agent/why") return ["events", "decisions"];
-  return path === "/agent/decisions" ? ["decisions"] : [];
+  if (path === METRICS_PATH) return ["metrics"];
+  if (path === "/agent/timing") return ["view", "timing"];
+  if (path.startsWith("/agent/config/")) return ["view", "configuration"];
+  if (path === "/agent/events") return ["view", "events"];
+  if (path === "/agent/why") return ["view", "events", "decisions"];
+  return path === "/agent/decisions" ? ["view", "decisions"] : ["view"];
 }
 
 function aged(view: ApiView, byMs: number): ApiView {
