@@ -18,6 +18,7 @@ export const SYNC_AMBUSHES = [
   "slow-replacement",
   "left-alone",
   "new-primary-dies",
+  "first-second",
   "just-promised",
   "stale-sender",
 ] as const;
@@ -186,6 +187,42 @@ function newPrimaryDies({ cluster, random, holder }: Scene): string {
   return `${holder.name} dies, and its successor after it`;
 }
 
+/**
+ * The holder dies, and its successor at some moment of its first second as a primary: alone, while standbys
+ * attach, or after that; its host, its PostgreSQL, or its agent. Either of the two may be back first.
+ */
+function firstSecond({ cluster, random, holder }: Scene): string {
+  crash(cluster, holder, random.between(1000, 9000));
+  const alone = random.chance(0.5);
+  const afterMs = random.between(0, 1000);
+  const backMs = random.between(500, 9000);
+  const death = random.weighted({ host: 3, postgres: 1, agent: 1 });
+  const watch = (leftMs: number) => {
+    const next = cluster.members.find((one) =>
+      one !== holder && one.server.epoch !== null && one.server.answers
+    );
+    if (next === undefined) {
+      if (leftMs > 0) cluster.world.after(5, () => watch(leftMs - 5));
+      return;
+    }
+    if (alone) {
+      for (const one of cluster.members) if (one !== next) cutPair(cluster, next, one, afterMs + 500);
+    }
+    cluster.world.after(afterMs, () => {
+      if (death === "host") crash(cluster, next, backMs);
+      else if (death === "postgres") next.server.killed();
+      else {
+        next.killAgent(false);
+        cluster.world.after(backMs, () => next.boot());
+      }
+    });
+  };
+  watch(12_000);
+  return `${holder.name} dies, and its successor ${
+    afterMs.toFixed(0)
+  } ms after the beginning of its promotion`;
+}
+
 /** Standbys begin to have commits wait, and their checkpointers do not come to it before one is promoted. */
 function justPromised(scene: Scene): string | null {
   const { cluster, random, holder } = scene;
@@ -231,6 +268,7 @@ const AMBUSHES: Readonly<Record<SyncAmbush, (scene: Scene) => string | null>> = 
   "slow-replacement": slowReplacement,
   "left-alone": leftAlone,
   "new-primary-dies": newPrimaryDies,
+  "first-second": firstSecond,
   "just-promised": justPromised,
   "stale-sender": staleSender,
 };
@@ -241,7 +279,7 @@ function crash({ world }: SimCluster, member: SimMember, forMs: number): void {
 }
 
 /** Nothing passes between the two; raft finds its way through the third. */
-function cutPair({ network, world }: SimCluster, a: SimMember, b: SimMember, forMs: number): void {
+export function cutPair({ network, world }: SimCluster, a: SimMember, b: SimMember, forMs: number): void {
   const ways = [[a.id, b.id], [b.id, a.id]] as const;
   for (const way of ways) network.cut(...way);
   world.after(forMs, () => {
