@@ -191,7 +191,8 @@ told(
     const timeline = await timelineOf(leader);
     const promoted = await standby.ctl("promote-cluster", "--force");
     expect(promoted).toContain("cluster is successfully promoted");
-    expect(leader.log()).toContain("promoted self to leader because I had the session lock");
+    const told = "promoted self to leader because I had the session lock";
+    await waitFor(`"${told}" in the log`, START_MS, () => leader.log().includes(told));
     expect(await leaderOf(standby, "leader")).toBe(leader);
     await answersWith(leader, "/primary", 200);
     await answersWith(leader, "/standby-leader", 503);
