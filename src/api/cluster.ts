@@ -9,7 +9,7 @@ import { withOffset } from "../model/iso_time.ts";
 import { LONGEST_LEASE_MS } from "../model/limits.ts";
 import { formatLsn, type Lsn } from "../model/lsn.ts";
 import { type MemberStatus, STATE_KNOWN_MS, type WatchdogSummary } from "../model/member_status.ts";
-import type { LossRecord } from "../model/records.ts";
+import { type DcsState, isInitialized, type LossRecord } from "../model/records.ts";
 import type { SlotAtRisk } from "../model/slot_risk.ts";
 import { jsonText } from "./json_text.ts";
 import { copyJson } from "./copy_json.ts";
@@ -49,7 +49,7 @@ function lossJson({ member, at, timeline, lsn, end, bytes, transactions, kept }:
 
 export function clusterJson(view: ApiView): ClusterJson {
   const failover = view.dcs?.failover ?? null;
-  const waitsS = Math.min(view.dcs?.waitTtlMs ?? 0, LONGEST_LEASE_MS) / 1000;
+  const waitsS = failoverWaitsS(view.dcs);
   const lacking = failsafeGap({
     enabled: view.dynamic.failsafeMode,
     state: view.dcs,
@@ -91,6 +91,12 @@ export function clusterJson(view: ApiView): ClusterJson {
       ...(waitsS > view.dynamic.ttlS ? { failover_waits_s: waitsS } : {}),
     },
   };
+}
+
+/** Records without a cluster have the value that they begin with, and no primary that it would be about. */
+function failoverWaitsS(dcs: DcsState | null): number {
+  if (dcs === null || !isInitialized(dcs)) return 0;
+  return Math.min(dcs.waitTtlMs, LONGEST_LEASE_MS) / 1000;
 }
 
 /** How many voters may fail, by the raft leader, which may be another member; null while none is known. */

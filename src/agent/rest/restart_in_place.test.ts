@@ -85,6 +85,15 @@ test("a server that is held is not started, and the answer says at once why; one
   expect(await outcome).toEqual({ kind: "ok" });
 });
 
+test("a member without data is told so at once: nothing is started before a bootstrap or a copy", async () => {
+  for (const directory of [{ kind: "empty" }, { kind: "half-written", what: "clone" }] as const) {
+    const { it, restart } = server({ ...STOPPED, directory });
+    const why = "there is no data that PostgreSQL could start with";
+    expect(await restart()).toEqual({ kind: "failed", why });
+    expect(it.asked).toEqual([]);
+  }
+});
+
 test("one that has not ended in time is withdrawn, so that it does not begin when nobody expects it", async () => {
   const { it, restart } = server();
   expect(await restart(0.01)).toEqual({ kind: "failed" });

@@ -39,6 +39,10 @@ export function restartInPlace(parts: RestartParts, timeoutS: number | null): Pr
   // In maintenance mode this is how a server that has ended is started again.
   const isDead = view.process === "none";
   if (view.process !== "running" && !isDead) return Promise.resolve({ kind: "failed" });
+  // No start follows before a bootstrap or a copy: the asker would wait for something else.
+  if (isDead && view.directory.kind !== "valid") {
+    return Promise.resolve({ kind: "failed", why: "there is no data that PostgreSQL could start with" });
+  }
   // No start follows before somebody has acted: the asker would wait for nothing.
   const why = isDead ? member.status?.needsReinit : undefined;
   if (why !== undefined) return Promise.resolve({ kind: "failed", why: `needs reinit: ${why}` });
