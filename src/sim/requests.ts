@@ -123,6 +123,8 @@ export function drawSynchronousMode(random: Prng): JsonObject {
     synchronous_mode: random.weighted({ on: 4, quorum: 5, off: 1 }),
     synchronous_node_count: random.pick([1, 1, 2]),
     synchronous_mode_strict: random.chance(0.2),
+    // A standby in the model is some hundred bytes behind now and then.
+    maximum_lag_on_syncnode: random.pick([-1, -1, -1, 400, 2000]),
   };
 }
 

@@ -65,7 +65,7 @@ export class SimMember {
   retired = false;
   /** The name in its configuration, where an operator has copied that of another member; null: its own. */
   alias: string | null = null;
-  /** As in its configuration at the start of its agent. Half of the members are to be copied from. */
+  /** As in its configuration, which `factsChanged` has read anew. Half of the members are to be copied from. */
   tags: JsonObject;
   readonly ailments: HostAilments;
   /** The next start by the service manager. */
@@ -230,7 +230,6 @@ export class SimMember {
       dynamic: simulatedDynamic(around.bootstrapConfig),
       broken: around.broken,
     });
-    const facts = this.#facts(name);
     return new Member({
       name,
       machine: this.#machine,
@@ -242,8 +241,8 @@ export class SimMember {
       guard,
       postgres,
       log: simLog(world, name),
-      facts: () => facts,
-      nofailover: () => false,
+      facts: () => this.#facts(name),
+      nofailover: () => this.tags["nofailover"] === true,
       failoverPriority: () => 1,
       ailments: () => this.ailments.on(agent.host),
       peers: () => raft.status().members.map((peer) => peer.id),
