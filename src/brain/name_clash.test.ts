@@ -20,6 +20,8 @@ const sender = (name: string, change: Partial<WalSender> = {}): WalSender => ({
   address: `10.0.0.${name.toLowerCase().charCodeAt(0)}`,
   ...change,
 });
+/** What a standby of the cluster has in its files. */
+const STANDBYS = settingFor(["b", "c"], 1, true);
 const STRANGER = { slot: null, address: "10.9.9.9" };
 const ELSEWHERE: Partial<MemberStatus> = { following: "c" };
 const [B, C] = [sender("b"), sender("c")];
@@ -135,4 +137,19 @@ test("without a synchronous mode nobody acknowledges, and a name may be used twi
     setting: { method: "FIRST", count: 0, names: [] },
   });
   expect(syncSigns(view)).toEqual([]);
+});
+
+test("before its promotion a holder already waits for nobody under whose name somebody streams from it", () => {
+  // c was the primary. Somebody follows a, which was a standby, under the name of b, and would go on doing so.
+  const c = { ...standby("c"), role: "primary" as const, running: false };
+  const view = (senders: readonly WalSender[]) =>
+    syncPrimary(
+      { flushed: Object.fromEntries(senders.map(({ name }) => [name, 1000])), senders, setting: STANDBYS },
+      { dcs: cluster({ sync: { ...recordOf("a", "data-a", { b: "data-b" }, 0), revision: 8 } }) },
+      { writable: false, inRecovery: true, wroteUnder: null },
+      [standby("b", { following: "c" }), c],
+    );
+  expect(synchronous(view([]))).toMatchObject({ setting: { names: ["b"] } });
+  const clashing = synchronous(view([sender("b", STRANGER)]));
+  expect(clashing).toMatchObject({ kind: "sync-record", record: { syncStandby: [] } });
 });
