@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import * as fc from "fast-check";
+import { Lexer } from "yaml";
 import { anyInput, ODD_KEYS } from "../../raft/testing.ts";
 import { effectiveDynamic } from "./dynamic.ts";
 import { validateDynamic } from "./dynamic_validate.ts";
@@ -125,6 +126,11 @@ const { tree } = fc.letrec((tie) => ({
   ),
 }));
 const json = tree.map((value) => JSON.parse(JSON.stringify(value)) as JsonObject);
+
+anyInput("a text that its reader does not count the pieces of, since it is short", yamlText, (text) => {
+  const pieces = [...new Lexer().lex(text)].length;
+  expect(pieces).toBeLessThanOrEqual(2 * text.length + 3);
+});
 
 anyInput("the text of a configuration file", yamlText, (text) => {
   const { config, issues, missingRaft } = parseConfig([{ file: "a.yml", text }], {});

@@ -27,6 +27,12 @@ test("values are read as YAML 1.1: on and yes are booleans, 0644 is octal, y and
   });
 });
 
+test("a text of more parts than any configuration has is refused before it is read", () => {
+  expect(problems(`list: [${"a,".repeat(30_000)}]`)).toEqual([
+    "a.yml: error: the file has more than 50000 parts: this is no configuration",
+  ]);
+});
+
 test("JSON with tabs is a configuration too", () => {
   expect(read('{\n\t"scope": "main",\n\t"list": [1,\n\t\t2]\n}').value).toEqual({
     scope: "main",

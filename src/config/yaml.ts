@@ -29,6 +29,8 @@ export const YAML_TOO_LARGE = `the file is larger than ${
 export const YAML_FILES = { names: /\.ya?ml$/, maxBytes: 4 * MAX_YAML_BYTES, tooLarge: YAML_TOO_LARGE };
 /** Pieces that the text falls into: keys, values, signs, gaps and line ends. */
 const MAX_PIECES = 50_000;
+/** The lexer gives back at most two pieces for a character: the sign that text begins, and the text. */
+const SURELY_FEW = MAX_PIECES / 4;
 
 export function parseYaml(file: string, text: string): ParsedYaml {
   const locations: Locations = new Map();
@@ -72,6 +74,7 @@ export function parseYaml(file: string, text: string): ParsedYaml {
 
 function sizeProblem(text: string): string | null {
   if (text.length > MAX_YAML_BYTES) return YAML_TOO_LARGE;
+  if (text.length < SURELY_FEW) return null;
   let pieces = 0;
   // The lexer goes through the text once and keeps nothing; the parser would keep an object for each piece.
   for (const _piece of new Lexer().lex(text)) {
