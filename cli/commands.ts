@@ -132,8 +132,8 @@ function describeServices(cli: CAC, held?: HeldSignals): void {
     return null;
   })
     .option("--user <name>", "Become this user when started as root")
-    .example("agent run /etc/agent/node1.yml")
-    .example("agent run --user postgres /etc/agent/node1.yml");
+    .example("agent run /etc/agent.yml")
+    .example("agent run --user postgres /etc/agent.yml");
   add(cli, "witness [file]", "Run a voter without PostgreSQL, in the foreground", async (given) => {
     const holding = signals();
     const { witnessCommand } = await import("./witness.ts");
@@ -141,8 +141,8 @@ function describeServices(cli: CAC, held?: HeldSignals): void {
     return null;
   })
     .option("--user <name>", "Become this user when started as root")
-    .example("agent witness /etc/agent/witness.yml")
-    .example("agent validate-config --witness /etc/agent/witness.yml");
+    .example("agent witness /etc/agent.yml")
+    .example("agent validate-config --witness /etc/agent.yml");
 }
 
 function describeRecovery(cli: CAC): void {
@@ -170,9 +170,9 @@ function describeRecovery(cli: CAC): void {
       },
     )
     .option("--confirm <scope>", "The cluster's scope: do not ask for it")
-    .example("agent recover --force-new-cluster /etc/agent/node1.yml")
+    .example("agent recover --force-new-cluster /etc/agent.yml")
     .example(
-      "agent recover --force-new-cluster --also /mnt/node2/raft --also /mnt/node2/data /etc/agent/node1.yml",
+      "agent recover --force-new-cluster --also /mnt/node2/raft --also /mnt/node2/data /etc/agent.yml",
     );
 }
 
@@ -195,7 +195,7 @@ function describeValidation(cli: CAC): void {
     .option("-i, --ignore-listen-port", "Accept ports that are in use, as the member may be running")
     .option("-p, --print", "Print the merged configuration, passwords as ***")
     .option("--witness", "The file is that of a witness")
-    .example("agent validate-config /etc/agent/node1.yml")
+    .example("agent validate-config /etc/agent.yml")
     .example("agent validate-config node1.yml node2.yml node3.yml");
 }
 
@@ -212,10 +212,10 @@ function describeGenerators(cli: CAC): void {
   };
   add(cli, "generate-config [file]", "Write a member's file from a running PostgreSQL", generate(false))
     .option("--dsn <dsn>", "Connection string of the running PostgreSQL")
-    .example("agent generate-config /etc/agent/node1.yml")
-    .example("agent generate-config --dsn 'host=/tmp port=5433 user=postgres' /etc/agent/node1.yml");
+    .example("agent generate-config /etc/agent.yml")
+    .example("agent generate-config --dsn 'host=/tmp port=5433 user=postgres' /etc/agent.yml");
   add(cli, "generate-sample-config [file]", "Write a member's file for a new cluster", generate(true))
-    .example("agent generate-sample-config /etc/agent/node1.yml");
+    .example("agent generate-sample-config /etc/agent.yml");
 }
 
 function describeService(cli: CAC): void {
@@ -244,7 +244,7 @@ function describeService(cli: CAC): void {
     .option("--dry-run", "Say what would be done, and do nothing")
     .option("--force", "Replace a unit file that differs, and keep it beside the new one")
     .example("agent install-service --dry-run")
-    .example("agent install-service --config /etc/agent/node1.yml --user postgres")
+    .example("agent install-service --config /etc/agent.yml --user postgres")
     .example("agent install-service --witness --print");
 }
 
@@ -334,9 +334,9 @@ Commands:
 
 Examples:
   agent demo
-  agent validate-config /etc/agent/node1.yml
-  agent run /etc/agent/node1.yml
-  agent ctl -c /etc/agent/node1.yml list
+  agent validate-config /etc/agent.yml
+  agent run /etc/agent.yml
+  agent ctl -c /etc/agent.yml list
   agent ctl switchover --candidate node2
 
 agent COMMAND --help and agent help COMMAND explain a command.

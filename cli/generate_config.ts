@@ -14,6 +14,7 @@ import { exists, readText } from "../src/postgres/disk.ts";
 import { errorText } from "../src/postgres/error_text.ts";
 import { type Conninfo, parseConninfo } from "../src/postgres/parse_conninfo.ts";
 import { findPrograms } from "../src/postgres/programs.ts";
+import { shownWord } from "./ctl/arguments.ts";
 import { generatedConfig, type Instance, type Setting, type Surroundings } from "./generated_config.ts";
 
 export interface GenerateOptions {
@@ -63,10 +64,29 @@ interface Login {
 
 const SOCKET_DIRECTORIES = ["/var/run/postgresql", "/tmp"];
 
+/** What the agent's own connection goes by; libpq has more. */
+const USED_KEYWORDS: ReadonlySet<string> = new Set([
+  "host",
+  "port",
+  "user",
+  "password",
+  "dbname",
+  "sslmode",
+  "sslkey",
+  "sslpassword",
+  "sslcert",
+  "sslrootcert",
+]);
+
 /** The DSN, then libpq's variables, then the agent's, then what is usual. */
-function loginOf({ dsn, environment }: GenerateOptions): Login {
+function loginOf({ dsn, environment, writeError }: GenerateOptions): Login {
   const given = parseConninfo(dsn ?? "");
   if (given === null) throw new GenerateError("--dsn is neither key=value pairs nor a URI postgresql://...");
+  for (const keyword of Object.keys(given)) {
+    if (USED_KEYWORDS.has(keyword)) continue;
+    const why = /^(?:krb|gss)/.test(keyword) ? ": the agent's own connections do not use GSSAPI" : "";
+    writeError(`Warning: --dsn: ${shownWord(keyword)} has no effect here${why}`);
+  }
   const { host, port, user, password, dbname, ...options } = given;
   const { PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE } = environment;
   const at = Number(port ?? PGPORT ?? 5432);

@@ -167,6 +167,15 @@ test("Patroni's options are commands", async () => {
     code: 0,
     out: expect.stringMatching(/^scope: main$/m),
   });
+  const kerberos = await agent(
+    "generate-config",
+    "--dsn",
+    "host=/nonexistent krbsrvname=pg client_encoding=x",
+  );
+  expect(kerberos.err).toContain(
+    "Warning: --dsn: 'krbsrvname' has no effect here: the agent's own connections do not use GSSAPI\n" +
+      "Warning: --dsn: 'client_encoding' has no effect here\n",
+  );
   const nowhere = await agent("--generate-config=/nonexistent/x.yml", "--dsn", "host=/nonexistent");
   expect({ code: nowhere.code, err: nowhere.err }).toEqual({
     code: 1,

@@ -42,7 +42,7 @@ export function groupHelp(): string {
     "",
     "Examples:",
     "  agent ctl list",
-    "  agent ctl -c /etc/agent/node1.yml switchover --candidate node2 --force",
+    "  agent ctl -c /etc/agent.yml switchover --candidate node2 --force",
     "  agent ctl edit-config -p work_mem=16MB",
     "",
     "Without -c: PATRONICTL_CONFIG_FILE, then ~/.config/patroni/patronictl.yaml, then the agent on this host (port 8008).",

@@ -27,7 +27,7 @@ export const list: Command = {
   examples: [
     "agent ctl list",
     "agent ctl list -e -W",
-    "agent ctl -c /etc/agent/node1.yml list -f json",
+    "agent ctl -c /etc/agent.yml list -f json",
     "agent ctl list --columns Member,Role,State -f tsv",
   ],
   run: (context) => showMembers(context, (context.arguments.value("format") ?? "pretty") as Format),

@@ -35,7 +35,7 @@ export const raft: Command = {
     "agent ctl raft transfer node2",
     "agent ctl raft remove node3 --force",
     "agent ctl raft replace node3 10.0.0.4:2222",
-    "agent ctl -c /etc/agent/node1.yml raft dump",
+    "agent ctl -c /etc/agent.yml raft dump",
   ],
   async run(context) {
     const [verb, name, more] = context.arguments.positionals;

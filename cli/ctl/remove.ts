@@ -24,7 +24,7 @@ export const remove: Command = {
     "`, and for the leader when the records still have\none.\n" +
     "For one member that leaves a cluster that lives: agent ctl raft remove.",
   options: [FORMAT],
-  examples: ["agent ctl -c /etc/agent/node1.yml remove demo"],
+  examples: ["agent ctl -c /etc/agent.yml remove demo"],
   run,
 };
 

@@ -26,6 +26,14 @@ test("every command and option of the program is in a page", async () => {
   }
 });
 
+test("the examples name the configuration where the units and the docs have it", async () => {
+  for (const name of MAN_PAGES) {
+    // A hyphen is written \\- there.
+    const named = manPage(await manual, name).replaceAll("\\-", "-").match(/\/etc\/\S+\.yml/g) ?? [];
+    expect(new Set(named)).toEqual(new Set(["/etc/agent.yml"]));
+  }
+});
+
 test("only requests begin with a dot, and no line with a quote", async () => {
   for (const name of MAN_PAGES) {
     const wrong = manPage(await manual, name).split("\n")

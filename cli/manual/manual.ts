@@ -58,7 +58,7 @@ export async function readManual(
     summary: "Show and change a running cluster",
     description: "Shows and changes the cluster, through the REST API of any member that answers.",
     options: GROUP_OPTIONS.filter(({ hidden }) => hidden !== true).map(ofSpec),
-    examples: ["agent ctl list", "agent ctl -c /etc/agent/node1.yml switchover --candidate node2 --force"],
+    examples: ["agent ctl list", "agent ctl -c /etc/agent.yml switchover --candidate node2 --force"],
     commands: await Promise.all(names.map(async (name) => ofCommand(name, await COMMANDS[name]!.load()))),
   };
   return {
@@ -67,7 +67,7 @@ export async function readManual(
     summary: "PostgreSQL high availability in one file",
     description: "Each host runs an agent, and the agents agree among themselves who may write.",
     options: [HELP],
-    examples: ["agent demo", "agent run /etc/agent/node1.yml", "agent ctl list"],
+    examples: ["agent demo", "agent run /etc/agent.yml", "agent ctl list"],
     commands: [...own, ctl],
   };
 }

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Host, type InstallPlan, installPlan, type Wish } from "./install_plan.ts";
-import { installServiceCommand, nextCommand, replaceFile } from "./install_service.ts";
+import { installServiceCommand, nextCommand, replaceUnit } from "./install_service.ts";
 import { UNIT_DEFAULTS, unitText } from "./unit.ts";
 
 const WISH: Wish = { ...UNIT_DEFAULTS.member, force: false, dryRun: false };
@@ -50,14 +50,14 @@ test("each unit that --force has replaced is kept, and systemd sees the old one 
   try {
     const path = join(directory, "agent.service");
     const kept: string[] = [];
-    const replace = (text: string, keep: boolean) => replaceFile(path, text, (name) => kept.push(name), keep);
+    const replace = (text: string, keep: boolean) => replaceUnit(path, text, (name) => kept.push(name), keep);
     replace("first", false);
     replace("second", true);
     replace("third", true);
     expect(kept).toEqual([`${path}.old`, `${path}.old.2`]);
     expect([...kept, path].map((name) => readFileSync(name, "utf8"))).toEqual(["first", "second", "third"]);
     // Nothing has changed when the new one cannot be written.
-    mkdirSync(`${path}.new`);
+    mkdirSync(join(directory, ".agent.service.new"));
     expect(() => replace("fourth", true)).toThrow();
     expect(readFileSync(path, "utf8")).toBe("third");
     expect(kept).toHaveLength(2);

@@ -3,22 +3,9 @@
  * replaces no unit without being told to.
  */
 import { spawnSync } from "node:child_process";
-import {
-  closeSync,
-  existsSync,
-  fchmodSync,
-  fsyncSync,
-  linkSync,
-  lstatSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, linkSync, lstatSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { resolve } from "node:path";
+import { replaceFile } from "../../src/lib/replace_file.ts";
 import { errorCode } from "../../src/postgres/disk.ts";
 import { singleQuoted } from "../shell_word.ts";
 import { ADMIN_DIRECTORY, type Host, type InstallPlan, installPlan, type Present } from "./install_plan.ts";
@@ -122,7 +109,7 @@ function install(
   { write, writeError }: InstallServiceOptions,
 ): number {
   try {
-    replaceFile(path, text, (kept) => write(`Kept: ${kept}, the unit that was there.`), keepPresent);
+    replaceUnit(path, text, (kept) => write(`Kept: ${kept}, the unit that was there.`), keepPresent);
   } catch (error) {
     writeError(`Error: cannot write ${path}: ${error instanceof Error ? error.message : error}`);
     return 1;
@@ -147,29 +134,20 @@ export function nextCommand({ program, config, user, witness }: UnitOptions): st
 }
 
 /**
- * systemd sees the old file or the whole new one. `keep`: the present one stays beside it, and so does what
- * was kept before. A disk that is full is found before anything has changed.
+ * Everybody may read a unit, and --dry-run needs no rights. `keep`: the present one stays beside it, and so
+ * does what was kept before. A disk that is full is found before anything has changed.
  */
-export function replaceFile(path: string, text: string, onKept: (kept: string) => void, keep: boolean): void {
-  const fresh = `${path}.new`;
-  const fd = openSync(fresh, "w", 0o644);
-  try {
-    writeFileSync(fd, text);
-    // Whatever the umask is: everybody may read a unit, and --dry-run needs no rights.
-    fchmodSync(fd, 0o644);
-    fsyncSync(fd);
-  } catch (error) {
-    rmSync(fresh);
-    throw error;
-  } finally {
-    closeSync(fd);
-  }
-  if (keep) {
-    const kept = unusedName(`${path}.old`);
-    linkSync(path, kept);
-    onKept(kept);
-  }
-  renameSync(fresh, path);
+export function replaceUnit(path: string, text: string, onKept: (kept: string) => void, keep: boolean): void {
+  replaceFile(path, text, {
+    mode: 0o644,
+    durable: true,
+    beforeTheStep: () => {
+      if (!keep) return;
+      const kept = unusedName(`${path}.old`);
+      linkSync(path, kept);
+      onKept(kept);
+    },
+  });
 }
 
 function unusedName(name: string): string {

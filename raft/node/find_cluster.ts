@@ -22,6 +22,8 @@ const SAY_EVERY_MS = 60_000;
 const PATIENCE_MS = 1000;
 /** Delay of the first reason, which may become a better one meanwhile. */
 const SAY_AFTER_MS = 2000;
+/** Members that are started one after another find each other within this time; later it is a fault. */
+const START_MS = 10_000;
 
 /** The node that looks for its cluster, and where it looks. */
 export interface FindOptions {
@@ -91,7 +93,7 @@ class Finder implements Search {
   /** Timers and pending visits, by purpose. */
   #pending = new Map<string, () => void>();
   #beganMs: number;
-  #said = { text: "", atMs: -Infinity };
+  #said = { text: "", atMs: -Infinity, level: "info" };
   #joining = false;
   #over = false;
 
@@ -227,9 +229,11 @@ class Finder implements Search {
     this.waitsFor = reason;
     const now = clock.now();
     if (now - this.#beganMs < SAY_AFTER_MS) return;
-    if (reason === this.#said.text && now - this.#said.atMs < SAY_EVERY_MS) return;
-    this.#said = { text: reason, atMs: now };
-    log("warning", "raft_search", `this node does not take part yet: ${reason}`);
+    const level = now - this.#beganMs < START_MS ? "info" : "warning";
+    const same = reason === this.#said.text && level === this.#said.level;
+    if (same && now - this.#said.atMs < SAY_EVERY_MS) return;
+    this.#said = { text: reason, atMs: now, level };
+    log(level, "raft_search", `this node does not take part yet: ${reason}`);
   }
 
   #finish(found: Found): void {

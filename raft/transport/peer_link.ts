@@ -15,6 +15,10 @@ import type { SocketLayer } from "./socket_layer.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
+/** A member that starts with this one may not be there yet for so long, which is no fault. */
+const START_MS = 10_000;
+/** Reasons of a member that starts, or looks for its cluster: it ends the one listener and begins another. */
+const NOT_THERE_YET = /\b(?:ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ETIMEDOUT)\b|^closed/;
 /** Least life of a connection; a shorter one is a failure, and the next try waits longer. */
 const STABLE_MS = 1000;
 
@@ -45,6 +49,8 @@ export class PeerLink {
   #dialing: { connection: PeerConnection | null } | null = null;
   #retry: Timer | null = null;
   #retryMs = FIRST_RETRY_MS;
+  readonly #beganMs: number;
+  #wasConnected = false;
   #ended = false;
   /** Address of the member's name at the last dial. */
   #ip: string | null = null;
@@ -54,6 +60,7 @@ export class PeerLink {
   constructor(options: PeerLinkOptions) {
     this.#options = options;
     this.#share = new LoopShare(() => options.clock.now());
+    this.#beganMs = options.clock.now();
     this.#sought = canBeDialed(options.peer.addr);
   }
 
@@ -151,6 +158,7 @@ export class PeerLink {
   #opened(take: () => void): void {
     const { log, onPeer } = this.#options;
     const wasConnected = this.connected;
+    this.#wasConnected = true;
     take();
     if (wasConnected) return;
     this.#retry?.cancel();
@@ -211,19 +219,32 @@ export class PeerLink {
         else if (dialer.olderVersion !== null) this.#connect(attempt, ip, port, dialer.olderVersion);
         else {
           if (refused && reason === refusalText(Refusal.otherCluster)) this.#options.onOtherCluster();
-          this.#failed(attempt, refused ? `it refuses this member: ${reason}` : reason);
+          this.#failed(attempt, reason, refused);
         }
       },
     }, { clock, silenceMs, share: this.#share });
     attempt.connection = connection;
   }
 
-  #failed(attempt: { connection: PeerConnection | null }, reason: string): void {
+  #failed(attempt: { connection: PeerConnection | null }, reason: string, refused = false): void {
     if (this.#dialing !== attempt) return;
     this.#dialing = null;
     if (this.#ended || this.#accepted || !this.#sought) return;
-    this.#options.log.add("warning", "raft_peer_unreachable", `no connection to ${this.#name}: ${reason}`);
+    if (this.#mayBeStarting(reason, refused)) {
+      const why = refused ? "it does not know this member yet" : reason;
+      this.#options.log.add("info", "raft_peer_starting", `${this.#name} is not ready yet: ${why}`);
+    } else {
+      const why = refused ? `it refuses this member: ${reason}` : reason;
+      this.#options.log.add("warning", "raft_peer_unreachable", `no connection to ${this.#name}: ${why}`);
+    }
     this.#retrySoon();
+  }
+
+  /** A wrong password or a wrong certificate is a fault at once. */
+  #mayBeStarting(reason: string, refused: boolean): boolean {
+    if (this.#wasConnected || this.#options.clock.now() - this.#beganMs >= START_MS) return false;
+    // A node that still looks for its cluster knows no members.
+    return refused ? reason === refusalText(Refusal.unknownMember) : NOT_THERE_YET.test(reason);
   }
 
   #retrySoon(): void {

@@ -409,6 +409,28 @@ test("an address of another host is a typed error that names the setting and the
   expect(errors[0]!.message).toContain("it is no address of this host; name one that is");
 });
 
+test("a member that starts beside this one is no fault, one that does not come is", async () => {
+  const ports = [await freePort(), await freePort(), await freePort()];
+  let aheadMs = 0;
+  const clock = { ...monotonicClock, now: () => monotonicClock.now() + aheadMs };
+  const a = tcp(1, ports, { clock });
+  // The second one does not know the first yet, the third is not there.
+  tcp(2, ports, { peers: [] });
+  const said = (level: string) => a.logged.filter((one) => one.level === level).map((one) => one.text);
+  await until("both said", () => said("info").length === 2);
+  expect(said("info").sort()).toEqual([
+    `n2 (127.0.0.1:${ports[1]}) is not ready yet: it does not know this member yet`,
+    `n3 (127.0.0.1:${ports[2]}) is not ready yet: connect ECONNREFUSED 127.0.0.1:${ports[2]}`,
+  ]);
+  expect(said("warning")).toEqual([]);
+  aheadMs = 10_000;
+  await until("a fault by now", () => said("warning").length === 2);
+  expect(said("warning").sort()).toEqual([
+    `no connection to n2 (127.0.0.1:${ports[1]}): it refuses this member: not a member of this cluster`,
+    `no connection to n3 (127.0.0.1:${ports[2]}): connect ECONNREFUSED 127.0.0.1:${ports[2]}`,
+  ]);
+});
+
 test("names are resolved anew for each dial, and a dead name server only delays that peer", async () => {
   const ports = [await freePort(), await freePort()];
   let asked = 0;
@@ -427,7 +449,10 @@ test("a member that is made known later is connected, whoever is told first", as
   const ports = [await freePort(), await freePort(), await freePort()];
   const [a, b] = [tcp(1, ports.slice(0, 2)), tcp(2, ports.slice(0, 2))];
   const c = tcp(3, ports);
-  await until("refused", () => c.logged.some(({ text }) => text.includes("not a member of this cluster")));
+  await until(
+    "refused",
+    () => c.logged.some(({ text }) => text.includes("it does not know this member yet")),
+  );
   a.transport.setPeers!([peer(b), peer(c)], []);
   await until("connected", () => a.connected.has(3) && c.connected.has(1));
   expect(b.connected.has(3)).toBe(false);

@@ -99,7 +99,6 @@ test("a check without Host, as HAProxy sends it, is answered", async () => {
       "GET /primary HTTP/1.1\r\nHost:",
       "GET /primary HTTP/1.1\r\nHost: [::1",
       "GET /primary HTTP/1.1\r\nHost: a b\"%0a'",
-      "GET /primary HTTP/1.1\r\nHost: a\r\nHost: b",
       "GET http://pg1:8008/primary HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade",
     ]
   ) {
@@ -108,6 +107,24 @@ test("a check without Host, as HAProxy sends it, is answered", async () => {
   expect(await raw(server.port, "OPTIONS /replica HTTP/1.0\r\n\r\n", "\r\n\r\n")).toMatch(
     /^HTTP\/1\.[01] 503 /,
   );
+});
+
+test("a request that a proxy in front may read in another way is refused, and what follows it is not read", async () => {
+  const port = new StubPort();
+  const server = start(port);
+  const heads = {
+    "Host: a\r\nHost: b": 400,
+    "Content-Length: 2\r\nContent-Length: 40": 400,
+    "Content-Length: 2\r\nTransfer-Encoding: chunked": 411,
+    "Content-Length: 2\r\nTransfer-Encoding : chunked": 400,
+    "Content-Length: 2\r\n continued": 400,
+  };
+  for (const [lines, status] of Object.entries(heads)) {
+    const hidden = "POST /reload HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+    const answer = await raw(server.port, `POST /reload HTTP/1.1\r\n${lines}\r\n\r\n{}${hidden}`);
+    expect([lines, answer.match(/^HTTP\/1\.1 \d+/gm)]).toEqual([lines, [`HTTP/1.1 ${status}`]]);
+  }
+  expect(port.calls).toEqual([]);
 });
 
 test("a body of more than a mebibyte is refused", async () => {

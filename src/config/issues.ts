@@ -192,15 +192,11 @@ const PLAIN_KEYS: ReadonlySet<string> = new Set([
 /** A key is shown unless a missing space made a secret part of it. */
 function showKey(key: string): string {
   if (keyHoldsSecret(key)) return "(not shown)";
-  return shorten(key.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "?"), 64);
+  return oneLine(key, 64);
 }
 
 function messageWithKey(issue: ConfigIssue): string {
   return issue.path === "" ? issue.message : `${issue.path}: ${issue.message}`;
-}
-
-function shorten(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length)}...`;
 }
 
 function compareText(a: string, b: string): number {

@@ -51,7 +51,7 @@ test("pg_ident.conf and recovery settings of the wrong form are not used", () =>
 
 const LOCAL: readonly [key: string, yaml: string, severity: string, path: string][] = [
   ["a parameter's name", "parameters: {'work mem': 1}", "error", "postgresql.parameters.work mem"],
-  ["a parameter's line end", 'parameters: {"a\\nb": 1}', "error", "postgresql.parameters.a?b"],
+  ["a parameter's line end", 'parameters: {"a\\nb": 1}', "error", "postgresql.parameters.a\\nb"],
   ["a parameter's map", "parameters: {a: {b: 1}}", "error", "postgresql.parameters.a"],
   [
     "a parameter of the cluster",

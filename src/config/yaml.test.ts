@@ -153,7 +153,7 @@ test("a NUL is refused wherever it stands", () => {
 });
 
 test("a key is named without what would steer a terminal", () => {
-  expect(dottedPath(["a\u009b31m\u202eb", "c\u001b[2J"])).toBe("a?31m?b.c?[2J");
+  expect(dottedPath(["a\u009b31m\u202eb", "c\u001b[2J"])).toBe("a\\u009b31m\\u202eb.c\\u001b[2J");
 });
 
 test("a message quotes a value without what would steer a terminal", () => {

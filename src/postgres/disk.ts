@@ -25,6 +25,7 @@ import {
 } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { replaceFile } from "../lib/replace_file.ts";
 
 export { basename, dirname, join };
 
@@ -187,12 +188,7 @@ export function writeAtomically(path: string, text: string, mode: number): boole
   const old = lstatSync(path, { throwIfNoEntry: false });
   const before = old?.isFile() ? textIfReadable(path) : null;
   if (before === text) return false;
-  const temporary = join(dirname(path), `.${basename(path)}.new`);
-  removeFile(temporary);
-  const wanted = old !== undefined && before !== null ? old.mode & 0o777 : mode;
-  writeFileSync(temporary, text, { mode: wanted, flag: "wx" });
-  chmodSync(temporary, wanted);
-  renameSync(temporary, path);
+  replaceFile(path, text, { mode: old !== undefined && before !== null ? old.mode & 0o777 : mode });
   return true;
 }
 

@@ -17,6 +17,9 @@ export interface SourceIdentity {
   readonly lsn: Lsn;
 }
 
+/** READ_REPLICATION_SLOT came with PostgreSQL 15. */
+const READ_SLOT_SINCE = 150_000;
+
 /** Tries the hosts of the URL in turn. */
 async function connectByUrl(
   connUrl: string,
@@ -115,11 +118,24 @@ export class ReplicationSource {
 
   /** Holds the WAL from now on. An existing slot is as good. */
   async ensureSlot(name: string): Promise<void> {
+    if (await this.#hasSlot(name)) return;
     try {
       await this.#connection.query(`CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} PHYSICAL RESERVE_WAL`);
     } catch (error) {
       if (sqlState(error) !== "42710") throw error;
     }
+  }
+
+  /**
+   * The primary mostly makes the slot first: its server would log an error for one that exists. False where
+   * the server is too old to be asked.
+   */
+  async #hasSlot(name: string): Promise<boolean> {
+    const version = (await this.#connection.query("SHOW server_version_num"))[0]?.server_version_num;
+    if (!(Number(version) >= READ_SLOT_SINCE)) return false;
+    const slot = (await this.#connection.query(`READ_REPLICATION_SLOT ${quoteIdentifier(name)}`))[0];
+    // A slot that reserves no WAL yet has no position.
+    return slot?.slot_type === "physical" && slot.restart_lsn !== null;
   }
 
   close(): void {

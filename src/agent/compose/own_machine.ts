@@ -5,22 +5,18 @@
  */
 import { createHash } from "node:crypto";
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
-  renameSync,
   statSync,
-  writeSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Log } from "../../lib/log.ts";
 import { bootId } from "../../lib/process_table.ts";
+import { replaceFile } from "../../lib/replace_file.ts";
 import { randomHex } from "../../lib/random.ts";
 import type { Life } from "../../model/life.ts";
 import {
@@ -43,7 +39,10 @@ export function ownMachine(raftDir: string, dataDir: string, log: Log): Pick<Lif
     log.warning("machine", `${why}: this is another machine now, and takes over no lease from before`);
   }
   const next: KeptMachine = { machine: isSame ? kept.machine : randomHex(16), ...here };
-  if (kept === null || JSON.stringify(next) !== JSON.stringify(kept)) write(path, JSON.stringify(next));
+  if (kept === null || JSON.stringify(next) !== JSON.stringify(kept)) {
+    // Durable before the lock is granted to it.
+    replaceFile(path, `${JSON.stringify(next)}\n`, { mode: 0o600, durable: true });
+  }
   return { machine: next.machine, boot: next.boot };
 }
 
@@ -101,24 +100,5 @@ function readText(path: string): string | null {
   } catch (error) {
     if ((error as { code?: unknown }).code === undefined) throw error;
     return null;
-  }
-}
-
-/** Written whole or not at all: the id must be durable before the lock is granted to it. */
-function write(path: string, text: string): void {
-  const temporary = `${path}.new`;
-  const fd = openSync(temporary, "w", 0o600);
-  try {
-    writeSync(fd, `${text}\n`);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(temporary, path);
-  const directory = openSync(dirname(path), "r");
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
   }
 }

@@ -26,24 +26,25 @@ export class Proposer {
   #underWay = new Set<string>();
   /**
    * The last failures of commands that are proposed again and again, by key, with the time of the next try.
+   * `times`: so often in a row for that reason.
    */
   readonly #failed = new Map<
     string,
-    { readonly failures: number; readonly dueMs: number; readonly reason: string }
+    { readonly failures: number; readonly dueMs: number; readonly reason: string; readonly times: number }
   >();
 
   readonly #name: string;
   readonly #raft: Raft;
   readonly #wallMs: () => number;
   readonly #clock: Pick<Clock, "now">;
-  readonly #log: Pick<Log, "warning">;
+  readonly #log: Pick<Log, "info" | "warning">;
 
   constructor(
     name: string,
     raft: Raft,
     wallMs: () => number,
     clock: Pick<Clock, "now">,
-    log: Pick<Log, "warning">,
+    log: Pick<Log, "info" | "warning">,
   ) {
     this.#name = name;
     this.#raft = raft;
@@ -85,15 +86,14 @@ export class Proposer {
   #note(op: string, key: string, reason: string): void {
     const before = this.#failed.get(key);
     const failures = (before?.failures ?? 0) + 1;
-    if (before?.reason !== reason) {
-      this.#log.warning(
-        "proposal",
-        `${op} was not accepted: ${reason}. It is proposed again as long as it is owed`,
-      );
-    }
+    const text = `${op} was not accepted: ${reason}. It is proposed again as long as it is owed`;
+    const again = before?.reason === reason ? before.times + 1 : 1;
+    // Once is no fault: another member was faster, and the next look sees what it did.
+    if (again === 1) this.#log.info("proposal", text);
+    else if (again === 2) this.#log.warning("proposal", text);
     this.#failed.delete(key);
     const dueMs = this.#clock.now() + pauseAfter(failures, FIRST_PAUSE_MS, MAX_PAUSE_MS);
-    this.#failed.set(key, { failures, dueMs, reason });
+    this.#failed.set(key, { failures, dueMs, reason, times: again });
     // Owed commands change with epochs and times. The oldest one is not owed any more.
     if (this.#failed.size > KEPT) this.#failed.delete(this.#failed.keys().next().value!);
   }

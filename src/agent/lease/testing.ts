@@ -13,7 +13,7 @@ export function tenancyOf(options: Given & Partial<TenancyOptions>): Tenancy {
     name: "a",
     life: () => life("a"),
     incarnation: 7,
-    proposer: new Proposer("a", raft, () => 0, clock, { warning: () => {} }),
+    proposer: new Proposer("a", raft, () => 0, clock, { info: () => {}, warning: () => {} }),
     inRecovery: () => false,
     tookMs: () => {},
     wake: () => {},

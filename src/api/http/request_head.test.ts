@@ -10,7 +10,8 @@ test("a request is read with or without Host, carriage returns, and the newest v
     const text of [
       "GET /primary HTTP/1.1\r\n\r\n",
       "GET /primary HTTP/1.1\r\nHost: a b \"c'\r\n\r\n",
-      "GET /primary HTTP/1.1\r\nHost:\r\nHost: [::\r\n\r\n",
+      "GET /primary HTTP/1.1\r\nHost:\r\n\r\n",
+      "GET /primary HTTP/1.1\r\nHost: [::\r\n\r\n",
       "GET /primary HTTP/1.0\r\n\r\n",
       "GET /primary HTTP/1.0\n\n",
       "\r\n\r\nGET /primary HTTP/1.1\r\nhost: x\r\n\r\nGET /other",
@@ -59,7 +60,21 @@ test("what would be guessed wrong is refused, and what is too long", () => {
   expect(status("PRI * HTTP/2.0\r\n\r\n")).toBe(505);
   expect(status("GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n")).toBe(400);
   expect(status("GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")).toBe(400);
+  expect(status("GET / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n")).toBe(400);
+  expect(status("GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n")).toBe(400);
+  expect(status("GET / HTTP/1.1\r\nContent-Length : 1\r\n\r\n")).toBe(400);
+  expect(status("GET / HTTP/1.1\r\nContent-Length: 1\r\ncontent-length: 1\r\n\r\n")).toBe("head");
+  for (const coding of ["chunked", "identity", "", "\tx"]) {
+    for (const version of ["1.1", "1.0"]) {
+      const both = `POST / HTTP/${version}\r\nContent-Length: 1\r\nTransfer-Encoding: ${coding}\r\n\r\n`;
+      expect([both, status(both)]).toEqual([both, 411]);
+    }
+  }
+  expect(status("POST / HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n")).toBe(400);
   expect(status("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")).toBe(411);
+  for (const hosts of ["Host: a\r\nHost: b", "Host: a\r\nhost: a", "Host:\r\nX: y\r\nHOST:a"]) {
+    expect([hosts, status(`GET / HTTP/1.1\r\n${hosts}\r\n\r\n`)]).toEqual([hosts, 400]);
+  }
   expect(status("GET / HTTP/1.1\r\n folded\r\n\r\n")).toBe(400);
   expect(status("GET / HTTP/1.1\r\na b: c\r\n\r\n")).toBe(400);
   expect(status("GET / HTTP/1.1\r\na: \x00\r\n\r\n")).toBe(400);

@@ -1,7 +1,7 @@
 /**
- * The head of an HTTP/1 request. Lenient where proxies and scripts are lenient: Host is not looked at
- * (HAProxy sends none), lines may end without a carriage return, HTTP/1.0 is taken. Strict where a wrong
- * guess would mix up two requests: how long the body is.
+ * The head of an HTTP/1 request. Lenient where proxies and scripts are lenient: Host may be missing (HAProxy
+ * sends none) and hold anything, lines may end without a carriage return, HTTP/1.0 is taken. Strict where a
+ * proxy in front may read the same bytes as another request: how long the body is, and for which host.
  */
 
 export interface RequestHead {
@@ -105,6 +105,8 @@ function parseHead([requestLine = "", ...lines]: readonly string[]): RequestHead
     if (name === "content-length" && headers.has(name) && headers.get(name) !== value) {
       return { status: 400, reason: "there are two values of Content-Length" };
     }
+    // RFC 9112 3.2, also where both are the same.
+    if (name === "host" && headers.has(name)) return { status: 400, reason: "there are two Host headers" };
     headers.set(name, value);
   }
   const length = headers.get("content-length");
