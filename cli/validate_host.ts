@@ -106,6 +106,9 @@ function checkDataDirectory(dataDir: string, major: number | null, issues: Issue
   }
   const names = readNames(dataDir);
   if (names === null) return issues.error(path, `${dataDir} cannot be read`);
+  if (!mayAccess(dataDir, constants.W_OK | constants.X_OK)) {
+    issues.error(path, `${dataDir} cannot be written`);
+  }
   const content = names.filter((name) => name !== "lost+found" && !name.startsWith("agent."));
   if (content.length === 0) return;
   const mode = found.mode & 0o777;

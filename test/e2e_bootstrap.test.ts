@@ -22,6 +22,11 @@ function keptConfig(host: Host): Dynamic | null {
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) as Dynamic : null;
 }
 
+/** What PostgreSQL or an agent logs as a fault, but for a host of the test that has too little to compute with. */
+const FAULT = /\b(?:WARNING|ERROR|CRITICAL|FATAL|PANIC):/;
+const LATE = /\blate\b/;
+let faults: readonly string[] | null = null;
+
 /** Command lines of every process of the cluster while it came up, looked at again and again. */
 const commandLines = new Set<string>();
 
@@ -33,6 +38,10 @@ const { story } = withCluster({ dcs: { ttl: 2 } }, async (cluster) => {
   }, 30);
   try {
     await startHealthy(cluster);
+    const lines = cluster.hosts.flatMap((host) =>
+      host.log().split("\n").map((line) => `${host.name}: ${line}`)
+    );
+    faults = lines.filter((line) => FAULT.test(line) && !LATE.test(line));
   } finally {
     clearInterval(timer);
   }
@@ -55,6 +64,10 @@ story(
     expect(ids.filter((rows) => !rows[0]!.recovery).length).toBe(1);
   },
 );
+
+story("a bootstrap without a fault warns of nothing, nor does PostgreSQL log an error", () => {
+  expect(faults).toEqual([]);
+});
 
 story(
   "replication, rewind and superuser are roles of their own, and standbys use slots",

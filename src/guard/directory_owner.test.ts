@@ -208,6 +208,17 @@ test("a directory that takes the place of another is claimed anew, and the old o
   first.release();
 });
 
+test("a file of the owner that cannot be removed is no end of the guard, and the lock is let go", () => {
+  const one = owner("a", sleeper());
+  expect(one.claim("use")).toEqual({ kind: "ours" });
+  // As on a file system that may only be read by now, also for root.
+  rmSync(join(dataDir, OWNER_FILE));
+  mkdirSync(join(dataDir, OWNER_FILE, "in the way"), { recursive: true });
+  expect(one.claim("lend")).toEqual({ kind: "ours" });
+  one.release();
+  expect(owner("b", sleeper()).claim("use")).toEqual({ kind: "ours" });
+});
+
 test("the file of another directory, of another boot, or half a file says nothing", () => {
   const first = owner("a", sleeper());
   first.claim("look");

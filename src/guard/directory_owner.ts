@@ -119,7 +119,7 @@ export class DirectoryOwner {
   release(): void {
     if (this.#held === null) return;
     // By descriptor: the directory may have been moved, and another one may be in its place.
-    rmSync(ownerFile(this.#held), { force: true });
+    removeOwnerFile(this.#held);
     closeSync(this.#held.fd);
     this.#held = null;
   }
@@ -147,7 +147,7 @@ export class DirectoryOwner {
   #sign(directory: HeldDirectory, purpose: Purpose): Claim {
     const { guard, agent } = this.#keepers();
     if (this.#lentTo !== 0 && this.#lentTo === agent) {
-      rmSync(ownerFile(directory), { force: true });
+      removeOwnerFile(directory);
       return { kind: "ours" };
     }
     if (purpose === "look" && isForeign(directory)) return { kind: "foreign" };
@@ -275,6 +275,18 @@ function describe(dataDir: string, raftDir: string, owner: Owner | null, why: st
 
 function ownerFile({ fd }: HeldDirectory): string {
   return `/proc/self/fd/${fd}/${OWNER_FILE}`;
+}
+
+/**
+ * A disk that may only be read, or fails, is no end of the guard: the file that stays names processes, and
+ * once they have ended it keeps nobody out.
+ */
+function removeOwnerFile(directory: HeldDirectory): void {
+  try {
+    rmSync(ownerFile(directory), { force: true });
+  } catch (error) {
+    if ((error as { code?: unknown }).code === undefined) throw error;
+  }
 }
 
 /** null when there is none of this boot about this very directory. */

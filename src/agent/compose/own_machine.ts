@@ -28,7 +28,7 @@ import {
 } from "../../model/machine.ts";
 
 export function ownMachine(raftDir: string, dataDir: string, log: Log): Pick<Life, "machine" | "boot"> {
-  mkdirSync(raftDir, { recursive: true, mode: 0o700 });
+  written(raftDir, () => mkdirSync(raftDir, { recursive: true, mode: 0o700 }));
   const path = join(raftDir, "machine.json");
   const here = placeOf(raftDir, dataDir);
   const text = readText(path);
@@ -41,9 +41,21 @@ export function ownMachine(raftDir: string, dataDir: string, log: Log): Pick<Lif
   const next: KeptMachine = { machine: isSame ? kept.machine : randomHex(16), ...here };
   if (kept === null || JSON.stringify(next) !== JSON.stringify(kept)) {
     // Durable before the lock is granted to it.
-    replaceFile(path, `${JSON.stringify(next)}\n`, { mode: 0o600, durable: true });
+    const record = `${JSON.stringify(next)}\n`;
+    written(raftDir, () => replaceFile(path, record, { mode: 0o600, durable: true }));
   }
   return { machine: next.machine, boot: next.boot };
+}
+
+/** Names the setting in the failure of a disk that is full, may only be read, or belongs to another user. */
+function written(raftDir: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    throw new Error(`raft.data_dir: ${raftDir} cannot be written: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 function placeOf(raftDir: string, dataDir: string): MachinePlace {

@@ -16,7 +16,7 @@ const made = (id: number, part: Partial<ClusterEvent> = {}): ClusterEvent => ({
 
 function place() {
   const log = new MemoryLog();
-  return { log, events: new EventLines("node1", log, START) };
+  return { log, events: new EventLines("node1", log, () => START) };
 }
 
 test("each event is a line once, and is counted by kind", () => {
@@ -44,6 +44,17 @@ test("what this member knows is a line at once, and none when the records hold i
 test("events from before the start of the agent have their lines in the log already", () => {
   const { log, events } = place();
   events.applied([made(1, { at: "2025-12-31T23:00:00.000Z" }), made(2)]);
+  expect(log.lines).toEqual(["INFO: event lock-granted of node2: event 2"]);
+});
+
+test("a host that started with a clock years ahead tells what happens after it was put right", () => {
+  const log = new MemoryLog();
+  let startedMs = START + 10 * 365 * 86_400_000;
+  const events = new EventLines("node1", log, () => startedMs);
+  events.applied([made(1)]);
+  expect(log.lines).toEqual([]);
+  startedMs = START;
+  events.applied([made(1), made(2)]);
   expect(log.lines).toEqual(["INFO: event lock-granted of node2: event 2"]);
 });
 

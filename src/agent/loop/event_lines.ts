@@ -19,7 +19,7 @@ const KINDS: ReadonlySet<string> = new Set([...COMMAND_EVENTS, ...NOTED_EVENTS])
 export class EventLines {
   readonly #name: string;
   readonly #log: Pick<Log, "info">;
-  readonly #startedMs: number;
+  readonly #startedMs: () => number;
   #lastId = 0;
   readonly #own = new Set<string>();
   /** By id, of the events in the records. */
@@ -27,11 +27,14 @@ export class EventLines {
   readonly #counts: { [kind: string]: number } = {};
   readonly #handOvers = new HandOverTally();
 
-  /** `wallMs`: at the start of the agent. */
-  constructor(name: string, log: Pick<Log, "info">, wallMs: number) {
+  /**
+   * `startedMs`: when the agent started, by the wall clock of now. A host may start with a clock that is years
+   * ahead and is put right later: by that time nothing would be new.
+   */
+  constructor(name: string, log: Pick<Log, "info">, startedMs: () => number) {
     this.#name = name;
     this.#log = log;
-    this.#startedMs = wallMs;
+    this.#startedMs = startedMs;
   }
 
   /** Events that came into the records since the start of the agent, by kind. */
@@ -58,12 +61,13 @@ export class EventLines {
     this.#times = new Map(events.map((event) => [eventId(event), event.times ?? 1]));
     const last = events.at(-1);
     if (last !== undefined) this.#lastId = Math.max(lastId, eventId(last));
+    const oldestMs = this.#startedMs() - LATE_MS;
     for (const event of events) {
       const id = eventId(event);
       const known = before.get(id);
       // One that is counted in its place has happened again; it has no line of its own.
       if (known !== undefined) this.#count(event, (event.times ?? 1) - known);
-      if (id <= lastId || Date.parse(event.at) < this.#startedMs - LATE_MS) continue;
+      if (id <= lastId || Date.parse(event.at) < oldestMs) continue;
       this.#count(event, event.times ?? 1);
       this.#handOvers.see(event, events);
       if (!this.#own.delete(keyOf(event))) this.#line({ ...event, kind: eventKind(event) });

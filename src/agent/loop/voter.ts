@@ -112,7 +112,8 @@ export class Voter {
     this.#timer = new LookTimer(timedClock("look", clock), (dueMs) => this.#look(dueMs));
     this.proposer = new Proposer(name, raft, wallMs, clock, log);
     this.#events = new EventDelivery({ raft, proposer: this.proposer, clock, log });
-    this.#eventLines = new EventLines(name, log, wallMs());
+    const beganMs = clock.now();
+    this.#eventLines = new EventLines(name, log, () => wallMs() - (clock.now() - beganMs));
     this.loop = new LoopHealth({
       who,
       clock,
