@@ -22,7 +22,7 @@ function keptConfig(host: Host): Dynamic | null {
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) as Dynamic : null;
 }
 
-/** What PostgreSQL or an agent logs as a fault, but for a host of the test that has too little to compute with. */
+/** A line of PostgreSQL or of an agent about a fault; LATE: of a busy host. */
 const FAULT = /\b(?:WARNING|ERROR|CRITICAL|FATAL|PANIC):/;
 const LATE = /\blate\b/;
 let faults: readonly string[] | null = null;

@@ -1,5 +1,5 @@
 /**
- * Replaces a small file in one step: whoever reads it sees the old text or the new one, whole. What cannot be
+ * Replaces a small file in one step: a reader sees the old text or the new one, whole. What cannot be
  * written leaves the old file as it was, and nothing beside it.
  */
 import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";

@@ -108,6 +108,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/lib/line_sink.ts",
   "src/lib/process_table.ts",
   "src/lib/quiet_memory.ts",
+  "src/lib/replace_file.ts",
   "src/lib/resolve_host.ts",
   "src/lib/rotating_file.ts",
   "src/lib/text_files.ts",

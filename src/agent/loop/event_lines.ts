@@ -28,8 +28,8 @@ export class EventLines {
   readonly #handOvers = new HandOverTally();
 
   /**
-   * `startedMs`: when the agent started, by the wall clock of now. A host may start with a clock that is years
-   * ahead and is put right later: by that time nothing would be new.
+   * `startedMs`: when the agent started, by the wall clock of now. A host may start with a clock that is
+   * years ahead and is put right later: by that time nothing would be new.
    */
   constructor(name: string, log: Pick<Log, "info">, startedMs: () => number) {
     this.#name = name;
