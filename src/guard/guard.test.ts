@@ -27,6 +27,8 @@ class Host implements Clock {
   exited: ((exit: ChildExit) => void) | null = null;
   readonly notices: string[] = [];
   readonly signals: number[] = [];
+  /** How long it takes until a signal is sent. */
+  signalMs = 0;
   readonly group: ProcessGroup;
   guard: Guard;
   /** SIGKILL is queued for every process that is left. */
@@ -36,6 +38,7 @@ class Host implements Clock {
   constructor() {
     const send = (_pid: number, signal: number) => {
       this.signals.push(signal);
+      this.sleep(this.signalMs);
       return { ok: true as const, value: 0 };
     };
     const group = this.group = new ProcessGroup(this.directory, () => ({ guard: 0, agent: 0 }), send);
@@ -141,6 +144,17 @@ test("the wall clock decides nothing: it is reported, and the deadline stays", (
     "clock: the wall clock went back b",
   ]);
   expect(host.guard.view()).toMatchObject({ clocks: { jumps: 2 }, armed: { deadlineMs: 5500 } });
+});
+
+test("what a fence takes is no step of the wall clock", () => {
+  host.ask({ op: "ping" });
+  host.signalMs = 400;
+  host.sleep(60_000);
+  host.ask({ op: "ping" });
+  host.sleep(100);
+  host.ask({ op: "ping" });
+  expect(host.signals).toContain(SIGSTOP);
+  expect(host.notices.filter((text) => text.includes("wall clock"))).toEqual([]);
 });
 
 test("an epoch ends beside what was killed and the kernel keeps, and not beside what may still run", () => {

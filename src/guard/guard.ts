@@ -398,12 +398,12 @@ export class Guard {
    * that it was away.
    */
   #wake(tick: boolean): void {
-    const { clock, wallMs } = this.#parts;
-    const nowMs = clock.now();
+    // Read together: what a fence takes would look like a step of the wall clock.
+    const [nowMs, wallMs] = [this.#parts.clock.now(), this.#parts.wallMs()];
     const lateMs = this.#timer === null ? 0 : Math.max(0, nowMs - this.#timerDueMs);
     this.#lateMs = Math.max(this.#lateMs, lateMs);
     if (tick) this.#apply({ kind: "tick" });
-    const jump = this.#clocks.look(nowMs, wallMs(), lateMs);
+    const jump = this.#clocks.look(nowMs, wallMs, lateMs);
     if (jump !== null) this.#notice("warning", "clock", describeJump("guard", jump));
   }
 

@@ -63,7 +63,8 @@ export class LoopHealth {
 
   /** A look begins that was due at `dueMs`. One that is early says nothing of how late the loop comes. */
   look(nowMs: number, dueMs: number): void {
-    const { who, wallMs, log, stalled } = this.#options;
+    const { who, log, stalled } = this.#options;
+    const wallMs = this.#options.wallMs();
     const lateMs = Math.max(0, nowMs - dueMs);
     this.#lastLookMs = nowMs;
     this.#lateMs = Math.max(this.#lateMs * 0.99, lateMs);
@@ -72,7 +73,7 @@ export class LoopHealth {
       stalled(lateMs);
     }
     if (nowMs >= dueMs) this.lateness.record("event_loop", lateMs);
-    const jump = this.clocks.look(nowMs, wallMs(), lateMs);
+    const jump = this.clocks.look(nowMs, wallMs, lateMs);
     if (jump !== null) log.warning("clock", describeJump(who, jump));
   }
 }
