@@ -20,6 +20,7 @@ import {
   promtool,
 } from "./e2e/prometheus.ts";
 import { chromium } from "./e2e/browser.ts";
+import { showCertificate, withoutCertificates } from "./e2e/browser_certificates.ts";
 import { Fixture, START_MS, startHealthy, TEST_MS } from "./e2e/harness.ts";
 import { programOf } from "./e2e/recipes.ts";
 import { operate, watchFailures } from "./e2e/ui_stories.ts";
@@ -203,4 +204,10 @@ browserStory("an operator switches over and edits the configuration in a browser
 browserStory(
   "a browser sees a failover, tells the view of a minority, and tells when nobody answers",
   () => watchFailures(fixture),
+);
+
+test.skipIf(withoutCertificates !== null)(
+  "a browser shows the client certificate that was installed, and without one it gets nothing",
+  showCertificate,
+  TEST_MS,
 );

@@ -64,7 +64,7 @@ debian_packages() {
     }
     rm -f "$conf"
   fi
-  # Some tests need chromium, curl, haproxy, iproute2, keepalived, pgbackrest, pgbouncer or prometheus; without them they are
+  # Some tests need certutil, chromium, curl, haproxy, iproute2, keepalived, pgbackrest, pgbouncer or prometheus; without them they are
   # skipped and counted as skipped.
   local missing=()
   case $what in
@@ -82,6 +82,7 @@ debian_packages() {
     command -v pgbackrest >/dev/null || missing+=(pgbackrest)
     command -v prometheus >/dev/null || missing+=(prometheus)
     command -v chromium >/dev/null || missing+=(chromium)
+    command -v certutil >/dev/null || missing+=(libnss3-tools)
   fi
   if [ ${#missing[@]} -gt 0 ]; then
     if am_root && command -v apt-get >/dev/null; then

@@ -56,8 +56,11 @@ export class Browser {
     });
   }
 
-  static async start(): Promise<Browser> {
-    const browser = new Browser(mkdtempSync(join(tmpdir(), "browser-")));
+  /** `prepare`: makes the home of the browser's user ready. @default an empty one */
+  static async start(prepare: (home: string) => Promise<void> = () => Promise.resolve()): Promise<Browser> {
+    const home = mkdtempSync(join(tmpdir(), "browser-"));
+    await prepare(home);
+    const browser = new Browser(home);
     try {
       await browser.#connect();
     } catch (error) {

@@ -38,6 +38,21 @@ function watched(authority = new Authority("a", new Date(END_MS))) {
 
 const ADVICE = "Put a renewed one in its place: it is taken without a restart";
 
+test("a certificate that is not valid yet is told of once, with what the clock says", async () => {
+  const authority = new Authority("a", new Date(END_MS));
+  const { at } = watched(authority);
+  const { ends, lifeMs } = lifeOf("restapi.certfile", authority.issue().cert)!;
+  const begins = new Date(Date.parse(ends) - lifeMs).toISOString();
+  const early = new Date(END_MS - lifeMs - 1000).toISOString();
+  expect(await at(lifeMs + 1000)).toEqual([
+    `ERROR: restapi.certfile: the certificate in /cert.pem is not valid before ${begins}, and the clock of this host ` +
+    `says ${early}: nobody takes it by that clock. Set the clock, or put another one in its place`,
+  ]);
+  expect(await at(lifeMs + 500)).toEqual([]);
+  expect(await at(lifeMs)).toEqual([]);
+  expect(await at(lifeMs + 1000)).toHaveLength(1);
+});
+
 test("the end of a certificate is told of 30, 7 and 1 days before, each once, and when it has come", async () => {
   const { at, expiry } = watched();
   const line = (level: string, what: string) =>

@@ -27,15 +27,22 @@ export interface CertificateExpiryOptions {
   readonly log: Log;
 }
 
-interface Known extends CertificateEnd {
+interface Known extends CertificateEnd, Life {
   readonly file: string;
   readonly text: string;
+}
+
+interface Life {
+  /** ISO 8601. */
+  readonly ends: string;
   readonly lifeMs: number;
 }
 
 export class CertificateExpiry {
   readonly #options: CertificateExpiryOptions;
   readonly #known = new Map<CertificateKey, Known>();
+  /** Those of which was told that they are not valid yet. */
+  readonly #early = new Set<CertificateKey>();
   /** The last line about each. */
   readonly #told = new Map<CertificateKey, { readonly ends: string; readonly near: Nearness }>();
 
@@ -76,7 +83,10 @@ export class CertificateExpiry {
       if (!files.some((one) => one.key === key)) this.#forget(key);
     }
     for (const { key, file } of files) await this.#read(key, file);
-    for (const known of this.#known.values()) this.#tell(known);
+    for (const known of this.#known.values()) {
+      this.#tellEarly(known);
+      this.#tell(known);
+    }
   }
 
   /** A file that cannot be read leaves what was known of it: the certificate in use still ends. */
@@ -92,6 +102,23 @@ export class CertificateExpiry {
   #forget(key: CertificateKey): void {
     this.#known.delete(key);
     this.#told.delete(key);
+    this.#early.delete(key);
+  }
+
+  /** Mostly it is not the certificate that is wrong, but the clock of a host that was just booted. */
+  #tellEarly({ key, file, ends, lifeMs }: Known): void {
+    const { wallMs, log } = this.#options;
+    const nowMs = wallMs();
+    const beginMs = Date.parse(ends) - lifeMs;
+    if (nowMs >= beginMs) return void this.#early.delete(key);
+    if (this.#early.has(key)) return;
+    this.#early.add(key);
+    const [begins, now] = [beginMs, nowMs].map((ms) => new Date(ms).toISOString());
+    log.error(
+      "certificate",
+      `${key}: the certificate in ${file} is not valid before ${begins}, and the clock of this host says ${now}: ` +
+        "nobody takes it by that clock. Set the clock, or put another one in its place",
+    );
   }
 
   #tell({ key, file, ends, lifeMs }: Known): void {
@@ -141,7 +168,7 @@ const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
  * The end and the length of its life; null: nothing in it that can be read. A chain ends with the first of
  * its certificates. Of several authorities, one that ends makes room for the next one: the last counts.
  */
-export function lifeOf(key: CertificateKey, text: string): { ends: string; lifeMs: number } | null {
+export function lifeOf(key: CertificateKey, text: string): Life | null {
   const isAuthority = AUTHORITIES.includes(key);
   const found = text.match(PEM) ?? [];
   if (isAuthority && found.length > MOST_AUTHORITIES) return null;

@@ -22,6 +22,12 @@ test("every refusal of a connection between members names what to look at", () =
   }
 });
 
+test("a certificate that is out of its time leads to the clock", () => {
+  for (const text of ["certificate is not yet valid", "certificate has expired"]) {
+    expect(withAdvice(`no connection to 10.0.0.2:7800: ${text}`)).toContain("the clock of this host");
+  }
+});
+
 test("other words stay as they are", () => {
   expect(withAdvice("connected to 10.0.0.2:7800")).toBe("connected to 10.0.0.2:7800");
 });

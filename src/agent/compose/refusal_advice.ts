@@ -34,6 +34,11 @@ const ADVICE: readonly (readonly [words: string, advice: string])[] = [
     "something in the network between the members changes what they send; raft.tls also keeps it secret",
   ],
   [
+    "certificate is not yet valid",
+    "look at the clock of this host first, then at that of the host where the certificate was made",
+  ],
+  ["certificate has expired", "renew it there; or the clock of this host is wrong"],
+  [
     "the certificate that was shown",
     "raft.tls.certfile must hold the host of this member's raft.self_addr in its subject alternative names, and be for " +
     "both clientAuth and serverAuth, or for anything",
