@@ -1,11 +1,19 @@
 /**
  * Limits connections that have not proved their identity yet: their time, their number, and the rate of new
  * ones. Everything a stranger can hold or spend is bounded here, over TCP and TLS alike, from the moment the
- * connection is accepted until it has proved itself, or its socket is closed.
+ * connection is accepted until it has proved itself, or its socket is closed. A connection comes here before
+ * anything of TLS is made for it: one that is turned away costs the loop an accept and a close, and the
+ * kernel has at most some 64 of them ready in one turn (socket_layer.ts).
  *
  * Strangers must not keep members out. So an address at its limit makes room among its own connections,
  * oldest first. At the limit of all, the address that holds most makes room. The addresses of members are
  * counted apart from all others.
+ *
+ * Strangers may have a member's own address: behind address translation, or on one machine. Nothing tells
+ * them apart before the handshake, and they take most of the rate that is meant for the member. It comes in
+ * all the same: as long as two members have no connection, each dials the other, and what this node dials
+ * does not come by the door. So both must be flooded, each from the other's address, and then a dial gets in
+ * as often as the rate lets one of all that knock; dials do not end.
  */
 import type { Socket } from "node:net";
 

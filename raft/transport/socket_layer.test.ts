@@ -202,6 +202,29 @@ for (const [name, layerOf] of BOTH) {
   });
 }
 
+for (const [name, layerOf] of BOTH) {
+  test(`${name}: strangers without end, at the address that a member comes from, do not keep it out`, async () => {
+    const ports = [await freePort(), await freePort()];
+    const a = side(1, ports, layerOf(1));
+    // All of loopback comes from one address. Each stranger comes again as soon as it is turned away.
+    const knock = `const go = () => Bun.connect({ hostname: "${hostOf(1)}", port: ${ports[0]},
+      socket: { data() {}, close: go, error() {} } }).catch(() => setTimeout(go, 1));
+      for (let i = 0; i < 100; i++) go();`;
+    const strangers = Bun.spawn([process.execPath, "-e", knock]);
+    try {
+      await until("flooded", () => said(a, "raft_refused", "too many new connections a second"));
+      const b = side(2, ports, layerOf(2));
+      await until("connected", () => a.state.connected && b.state.connected);
+      a.transport.send(2, 1, Buffer.from("meanwhile"));
+      await until("arrived", () => b.state.frames.length === 1);
+      expect(strangers.exitCode).toBe(null);
+    } finally {
+      strangers.kill();
+      await strangers.exited;
+    }
+  });
+}
+
 test("an end of TLS that says nothing afterwards is put out, too", async () => {
   const ports = [await freePort(), await freePort()];
   const a = side(1, ports, tlsLayer(filesOf(1)));

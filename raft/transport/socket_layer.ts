@@ -28,10 +28,10 @@ export interface SocketLayer {
        * more comes of it.
        */
       onKnock(socket: net.Socket): boolean;
-      /** Called after `onKnock`, with the same socket: it can be read from and written to. */
-      onSocket(socket: net.Socket): void;
+      /** Called after `onKnock`, with the socket of that: `socket` can be read from and written to. */
+      onSocket(socket: net.Socket, knocked: net.Socket): void;
       /** Called instead of `onSocket` when the stranger is turned away before any frame. */
-      onRefused(socket: net.Socket, reason: string): void;
+      onRefused(knocked: net.Socket, reason: string): void;
     },
   ): Listener;
   /**
@@ -49,7 +49,7 @@ export interface SocketLayer {
 export const tcpLayer: SocketLayer = {
   listen(host, port, handlers) {
     const server = net.createServer({ noDelay: true }, (socket) => {
-      if (handlers.onKnock(socket)) handlers.onSocket(socket);
+      if (handlers.onKnock(socket)) handlers.onSocket(socket, socket);
     });
     return listenWith(server, host, port, handlers);
   },
@@ -116,23 +116,35 @@ export interface TlsLayer extends SocketLayer {
  */
 export function tlsLayer(initial: TlsFiles): TlsLayer {
   let files = initial;
-  const servers: tls.Server[] = [];
   const options = () => ({ ...files, minVersion: "TLSv1.2" as const, rejectUnauthorized: true });
+  let context = tls.createSecureContext(options());
   return {
     listen(host, port, handlers) {
-      const server = tls.createServer({ ...options(), requestCert: true, noDelay: true }, (socket) => {
-        if (socket.authorized) return handlers.onSocket(socket);
-        handlers.onRefused(socket, "no certificate of this cluster's authority");
-        socket.destroy();
+      // Not a server of TLS: that makes the objects of a handshake for every stranger, also for those that
+      // the door turns away, which in a flood are nearly all.
+      const server = net.createServer({ noDelay: true }, (knocked) => {
+        if (!handlers.onKnock(knocked)) return;
+        const socket = new tls.TLSSocket(knocked, {
+          isServer: true,
+          secureContext: context,
+          requestCert: true,
+          rejectUnauthorized: true,
+        });
+        const refuse = (reason: string) => {
+          handlers.onRefused(knocked, reason);
+          socket.destroy();
+        };
+        const fail = (error: NodeJS.ErrnoException) =>
+          refuse(`TLS: ${error.code === "ECONNRESET" ? "it left during the handshake" : error.message}`);
+        socket.on("error", fail);
+        knocked.on("error", (error) => socket.destroy(error));
+        socket.once("secure", () => {
+          if (!socket.authorized) return refuse("no certificate of this cluster's authority");
+          handlers.onSocket(socket, knocked);
+          // From here on the connection has its own.
+          socket.off("error", fail);
+        });
       });
-      // This comes before the TLS handshake, with the socket that is passed on when that is done.
-      server.on("connection", (socket) => void handlers.onKnock(socket));
-      server.on("tlsClientError", (error: NodeJS.ErrnoException, socket) => {
-        const reason = error.code === "ECONNRESET" ? "it left during the handshake" : error.message;
-        handlers.onRefused(socket, `TLS: ${reason}`);
-        socket.destroy();
-      });
-      servers.push(server);
       return listenWith(server, host, port, handlers);
     },
     flaw(socket, addr) {
@@ -148,9 +160,8 @@ export function tlsLayer(initial: TlsFiles): TlsLayer {
       return socket;
     },
     replace(next) {
-      tls.createSecureContext({ ...next });
+      context = tls.createSecureContext({ ...options(), ...next });
       files = next;
-      for (const server of servers) server.setSecureContext(options());
     },
   };
 }

@@ -188,7 +188,7 @@ export class TcpTransport implements Transport {
     const { host, port } = parseHostPort(bindAddr);
     this.#listener = this.#layer.listen(host, port, {
       onKnock: (socket) => this.#onKnock(socket),
-      onSocket: (socket) => this.#onSocket(socket),
+      onSocket: (socket, knocked) => this.#onSocket(socket, knocked),
       onListening: (listener) => {
         if (this.#closed) return listener.close();
         this.#listening = true;
@@ -196,7 +196,7 @@ export class TcpTransport implements Transport {
         for (const link of this.#links.values()) link.begin();
       },
       onError: (cause) => this.#onListenError(cause),
-      onRefused: (socket, reason) => this.#door.refuse(socket, reason),
+      onRefused: (knocked, reason) => this.#door.refuse(knocked, reason),
     });
   }
 
@@ -225,12 +225,13 @@ export class TcpTransport implements Transport {
     return false;
   }
 
-  #onSocket(socket: Socket): void {
+  /** `knocked`: as the door knows it. */
+  #onSocket(socket: Socket, knocked: Socket): void {
     const from = socket.remoteAddress ?? "unknown";
     const acceptor = new Acceptor(this.#own, (id) => this.#objectionTo(socket, id), randomBytes(NONCE_BYTES));
     const connection = new PeerConnection(socket, acceptor, {
       onOpen: (peer) => {
-        this.#door.leave(socket);
+        this.#door.leave(knocked);
         if (peer === NONE) this.#welcome(connection);
         else this.#links.get(peer)!.accepted(connection);
       },
@@ -242,7 +243,7 @@ export class TcpTransport implements Transport {
         this.#visitors.delete(connection);
         if (connection.peer !== null) this.#links.get(connection.peer)?.lost(connection, reason);
         if (!refused) return;
-        if (connection.peer === null) this.#door.refuse(socket, reason);
+        if (connection.peer === null) this.#door.refuse(knocked, reason);
         else this.#refused(from, reason);
       },
     }, { clock: this.#options.clock, silenceMs: this.#silenceMs });

@@ -74,7 +74,7 @@ export const TRANSPORT_MUTATIONS: readonly Mutation[] = [
     ],
   ]),
   ...mutationsOf("raft/transport/socket_layer.ts", LAYERS, [
-    ["tls-stranger-not-bounded", "void handlers.onKnock(socket));", "void socket);"],
+    ["tls-stranger-not-bounded", "if (!handlers.onKnock(knocked)) return;", ""],
   ]),
   ...mutationsOf("raft/transport/door.ts", ["raft/transport/door.test.ts"], [
     ["stranger-stays", "<= deadlineMs) break;", "<= 10 * deadlineMs) break;"],
