@@ -99,6 +99,11 @@ export class HttpConnection implements TableEntry {
     return this.#phase === "handshake" || this.#phase === "reading" || this.#phase === "ending";
   }
 
+  /** Until then nothing of it is overdue unless it sends something; 0: that is not known. */
+  get restsUntilMs(): number {
+    return this.#phase === "reading" && !this.#begun ? this.#deadlineMs : 0;
+  }
+
   get closed(): boolean {
     return this.#phase === "closed";
   }

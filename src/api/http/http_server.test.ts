@@ -278,6 +278,17 @@ test("HEAD says how long the body is, and nothing of an answer is added by a hea
   expect(head.received.endsWith("\r\n\r\n")).toBe(true);
 });
 
+test("a connection that has rested has the same deadlines again as soon as it sends something", async () => {
+  const { server } = serve({ headMs: 300, idleMs: 60_000 }, () => textAnswer(200, "done"));
+  const rested = open(server, "GET / HTTP/1.1\r\n\r\n");
+  await until("it is answered", () => rested.received.endsWith("done"));
+  // Longer than the server looks after what is not at rest.
+  await Bun.sleep(600);
+  rested.socket.write("GET / HT");
+  await until("the rest of its head is missed", () => rested.closed);
+  expect(rested.received).toContain("HTTP/1.1 408 Request Timeout\r\n");
+});
+
 test("stop ends what waits and lets what is under way be answered", async () => {
   let release = () => {};
   const { server } = serve(

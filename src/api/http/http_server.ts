@@ -53,7 +53,7 @@ export class HttpServer implements ConnectionHost {
   readonly #table: ConnectionTable<HttpConnection>;
   readonly #listener: { readonly port: number; stop(closeActive?: boolean): void };
   /** Only while there are connections. */
-  #sweeper: ReturnType<typeof setInterval> | null = null;
+  #sweeper: { readonly timer: ReturnType<typeof setTimeout>; readonly dueMs: number } | null = null;
   /** First come, first served; a connection stands in it once. */
   #queue: HttpConnection[] = [];
   #scheduled = false;
@@ -91,10 +91,7 @@ export class HttpServer implements ConnectionHost {
         open: (socket) => {
           const connection = new HttpConnection(socket, this, tls !== null);
           socket.data = connection;
-          if (this.#table.add(connection)) {
-            this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS);
-            return;
-          }
+          if (this.#table.add(connection)) return this.#sweepSoon();
           this.#limited(connection.address);
           connection.drop();
         },
@@ -107,9 +104,13 @@ export class HttpServer implements ConnectionHost {
         },
         data: (socket, chunk) => {
           socket.data.received(chunk);
+          this.#sweepSoon();
           this.#received(chunk.length);
         },
-        end: (socket) => socket.data.inputEnded(),
+        end: (socket) => {
+          socket.data.inputEnded();
+          this.#sweepSoon();
+        },
         drain: (socket) => socket.data.drained(),
         close: (socket) => socket.data.ended(),
         // The close follows.
@@ -232,12 +233,29 @@ export class HttpServer implements ConnectionHost {
     );
   }
 
+  /** Something has begun that has a deadline. */
+  #sweepSoon(): void {
+    const nowMs = this.nowMs();
+    if (this.#sweeper === null || this.#sweeper.dueMs > nowMs + SWEEP_MS) this.#sweepIn(SWEEP_MS, nowMs);
+  }
+
+  #sweepIn(waitMs: number, nowMs: number): void {
+    if (this.#sweeper !== null) clearTimeout(this.#sweeper.timer);
+    this.#sweeper = { timer: setTimeout(() => this.#sweep(), waitMs), dueMs: nowMs + waitMs };
+  }
+
+  /**
+   * Connections that all wait for their next request need no look before the first of them has waited too
+   * long: a scraper's or a proxy's connection is kept, and would cost four wake-ups a second for nothing.
+   */
   #sweep(): void {
     const nowMs = this.nowMs();
-    for (const connection of [...this.#table.all()]) connection.endIfOverdue(nowMs);
-    if (this.#table.size > 0 || this.#sweeper === null) return;
-    clearInterval(this.#sweeper);
     this.#sweeper = null;
+    for (const connection of [...this.#table.all()]) connection.endIfOverdue(nowMs);
+    if (this.#table.size === 0) return;
+    let restMs = Infinity;
+    for (const { restsUntilMs } of this.#table.all()) restMs = Math.min(restMs, restsUntilMs - nowMs);
+    this.#sweepIn(Math.max(SWEEP_MS, restMs), nowMs);
   }
 
   #schedule(): void {

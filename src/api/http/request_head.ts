@@ -38,15 +38,11 @@ const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f]/;
 
 /** Reads the first head in `bytes`; a body, and further requests, may follow it. */
 export function readHead(bytes: Uint8Array): ReadHead {
+  if (bytes.length === 0) return NOTHING;
   let begin = 0;
   // Empty lines before a request are passed over (RFC 9112 2.2).
   while (bytes[begin] === CR || bytes[begin] === LF) begin++;
-  // TLS, or other data that is not text: it never becomes a request.
-  if (
-    bytes.subarray(begin, begin + 16).some((byte) => (byte < 32 && byte !== CR && byte !== LF) || byte > 126)
-  ) {
-    return bad(400, FIRST_LINE);
-  }
+  if (isNoText(bytes, begin)) return bad(400, FIRST_LINE);
   const end = endOfHead(bytes, begin);
   if (end === null) {
     return bytes.length > MAX_HEAD_BYTES
@@ -60,6 +56,18 @@ export function readHead(bytes: Uint8Array): ReadHead {
   while (lines.at(-1) === "") lines.pop();
   const head = parseHead(lines);
   return "reason" in head ? bad(head.status, head.reason) : { kind: "head", head, bytes: end };
+}
+
+const NOTHING: ReadHead = { kind: "incomplete", begun: false };
+
+/** TLS, or other data that is not text: it never becomes a request. */
+function isNoText(bytes: Uint8Array, begin: number): boolean {
+  const end = Math.min(bytes.length, begin + 16);
+  for (let at = begin; at < end; at++) {
+    const byte = bytes[at]!;
+    if ((byte < 32 && byte !== CR && byte !== LF) || byte > 126) return true;
+  }
+  return false;
 }
 
 interface Bad {
@@ -117,9 +125,7 @@ function parseHead([requestLine = "", ...lines]: readonly string[]): RequestHead
     return { status: 411, reason: "Length Required: a body is taken with Content-Length, not in chunks" };
   }
   const http10 = http[2] === "0";
-  const connection = (headers.get("connection") ?? "").toLowerCase().split(",").map((option) =>
-    option.trim()
-  );
+  const connection = headers.get("connection")?.toLowerCase().split(",").map((option) => option.trim()) ?? [];
   const keepAlive = http10 ? connection.includes("keep-alive") : !connection.includes("close");
   return {
     method,
