@@ -8,8 +8,9 @@
 import { assert } from "./assert.ts";
 import { EMPTY_BYTES } from "./bytes.ts";
 import { changeConfiguration, type ConfigChange, encodeConfiguration } from "./configuration.ts";
+import { heartbeat } from "./heartbeat.ts";
 import type { RaftLog } from "./log.ts";
-import { contextNumber, makeMessage, numberContext, sumOfEntryBytes } from "./message.ts";
+import { contextNumber, makeMessage, sumOfEntryBytes } from "./message.ts";
 import type { RaftOptions } from "./options.ts";
 import { type Dropped, dropped, type DropReason, type Proposal, type TransferResult } from "./outcome.ts";
 import { Progress } from "./progress.ts";
@@ -249,14 +250,13 @@ export class LeaderTerm {
   /** One is due, or a read waits: in both cases the next one is due an interval later, so none is late. */
   broadcastHeartbeat(): void {
     this.heartbeatTicks = 0;
-    const { round } = this.#reads;
-    const context = round === 0 ? EMPTY_BYTES : numberContext(round);
-    for (const [id, progress] of this.#progress) {
-      if (id === this.#id) continue;
+    const { context } = this.#reads;
+    for (const [to, progress] of this.#progress) {
+      if (to === this.#id) continue;
       // Beyond its match the member's log may differ from the leader's: it must not commit there.
       const commit = Math.min(progress.match, this.#log.committed);
-      this.#host.send(makeMessage({ type: "heartbeat", from: this.#id, to: id, commit, context }));
-      progress.sentCommit(commit);
+      const beat = { from: this.#id, to, commit, context };
+      this.#host.send(heartbeat(progress, beat, this.#log.lastIndex, this.#ticks, this.#host.options));
     }
   }
 

@@ -28,6 +28,8 @@ export interface RawNodeConfig {
   readonly electionTicksMax?: number;
   /** @default 1 */
   readonly heartbeatTicks?: number;
+  /** A leader asks for no more answers to heartbeats than it needs: see heartbeat.ts. @default false */
+  readonly quietHeartbeats?: boolean;
   /** Uniform in [0, 1). @default a sequence that follows from `id`, so that scenarios repeat */
   readonly random?: () => number;
   /** Largest number of append messages on their way to one member. @default 64 */
@@ -68,6 +70,7 @@ export interface RaftOptions {
   readonly electionTicks: number;
   readonly electionTicksMax: number;
   readonly heartbeatTicks: number;
+  readonly quietHeartbeats: boolean;
   readonly random: () => number;
   readonly maxInflight: number;
   readonly maxInflightBytes: number;
@@ -98,6 +101,7 @@ export function resolveOptions(config: RawNodeConfig): RaftOptions {
     electionTicks,
     electionTicksMax,
     heartbeatTicks,
+    quietHeartbeats: config.quietHeartbeats ?? false,
     random: config.random ?? seededRandom(id),
     maxInflight: config.maxInflight ?? 64,
     maxInflightBytes: config.maxInflightBytes ?? 2 * 1024 * 1024,

@@ -29,6 +29,8 @@ export class Progress {
   recentActive = false;
   /** Tick of the leader at the member's last answer. */
   heardAtTick = -Infinity;
+  /** Tick of the leader at the last heartbeat that the member was to answer. */
+  askedAtTick = -Infinity;
   /**
    * Tick of the leader at the last acknowledgement of something new, that is of a write that the member's
    * disk completed.

@@ -422,12 +422,12 @@ export class Raft implements LeaderHost {
     );
   }
 
-  #onHeartbeat({ from: to, commit, context }: Message): void {
+  #onHeartbeat({ from: to, commit, context, reject: isQuiet }: Message): void {
     // The leader counts on what this server once acknowledged. Without its old log this server cannot follow
     // there, and knows that.
     const reachable = this.options.mayVote() ? commit : Math.min(commit, this.log.lastIndex);
     this.log.commitTo(reachable);
-    this.send(makeMessage({ type: "heartbeatResponse", from: this.id, to, context }));
+    if (!isQuiet) this.send(makeMessage({ type: "heartbeatResponse", from: this.id, to, context }));
   }
 
   #onSnapshot({ from: to, snapshot }: Message): void {

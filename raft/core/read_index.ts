@@ -6,6 +6,8 @@
  * answer means "answered up to N". The asker's own token never travels in heartbeats: if a retry reused it,
  * late answers to the first try would confirm the second one, on a leader that has been deposed in between.
  */
+import { EMPTY_BYTES } from "./bytes.ts";
+import { numberContext } from "./message.ts";
 import { majorityIndex } from "./quorum.ts";
 import type { Index, NodeId } from "./types.ts";
 
@@ -41,6 +43,11 @@ export class ReadIndexQueue {
   /** Round that heartbeats carry; 0 when no read waits. */
   get round(): number {
     return this.#pending.at(-1)?.round ?? 0;
+  }
+
+  /** What heartbeats carry: that round, or nothing. */
+  get context(): Uint8Array {
+    return this.round === 0 ? EMPTY_BYTES : numberContext(this.round);
   }
 
   /** Holds a read until `begin`, while the commit index or the leadership cannot be relied on. */

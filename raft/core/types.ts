@@ -84,6 +84,7 @@ export interface Message {
   readonly index: Index;
   readonly commit: Index;
   readonly entries: readonly Entry[];
+  /** Answers: no. Heartbeats: no answer is needed; members of an earlier version answer all the same. */
   readonly reject: boolean;
   readonly rejectHint: Index;
   readonly snapshot: Snapshot | null;

@@ -128,6 +128,7 @@ export class Components {
         electionTicks: ticks(this.#options.electionMinMs),
         electionTicksMax: ticks(this.#options.electionMaxMs),
         heartbeatTicks: ticks(this.#options.heartbeatMs),
+        quietHeartbeats: true,
         random,
         // With a disk that hangs no vote could become durable.
         mayVote: () => !this.stepAside.diskHangs,
