@@ -50,7 +50,7 @@ test("only those that have asked get short statuses, after a full one that is se
   const { publisher: one, sent } = publisher();
   expect(sent()).toEqual([...FULL]);
   const before = one.dueMs;
-  one.asked(2);
+  expect([one.asked(2), one.asked(2)]).toEqual([true, false]);
   expect(one.dueMs).toBe(before - 450);
   expect(sent()).toEqual([...FULL]);
   expect(sent({ lateMs: 8 })).toEqual([[2, "short"], [3, "full"]]);

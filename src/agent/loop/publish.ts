@@ -42,11 +42,13 @@ export class Publisher {
     return this.#sentMs + (this.#wanted ? ASKED_PERIOD_MS : PERIOD_MS);
   }
 
-  /** That member takes short statuses, and lacks the full one. */
-  asked(by: number): void {
+  /** That member takes short statuses, and lacks the full one. True: the next one is due sooner. */
+  asked(by: number): boolean {
+    const isNew = !this.#wanted;
     this.#takeShort.add(by);
     this.#base = null;
     this.#wanted = true;
+    return isNew;
   }
 
   /** A connection with that member begins or ends: another program may be there. */

@@ -65,8 +65,8 @@ export interface VoterDuties {
   readonly look: (nowMs: number, woken: boolean) => NextLook;
   /** A status of another member came; `news`: more than its positions differ. */
   readonly heard: (news: boolean) => void;
-  /** That member takes short statuses, and lacks this voter's full one. */
-  readonly askedForStatus: (from: number) => void;
+  /** That member takes short statuses, and lacks this voter's full one. True: a look is due sooner. */
+  readonly askedForStatus: (from: number) => boolean;
   /** A connection with a member begins, or has ended. */
   readonly peer: (id: number) => void;
   /** A status came from elsewhere under this voter's own name. */
@@ -148,8 +148,7 @@ export class Voter {
       raft,
       heard: (status, from, before) => this.#heard(status, from, before),
       asked: (from) => {
-        duties.askedForStatus(from);
-        this.wake();
+        if (duties.askedForStatus(from)) this.wake();
       },
     });
     this.#dynamic = options.effective(null);

@@ -34,7 +34,7 @@ export class Witness {
     this.voter = new Voter({ ...options, who: "witness" }, {
       look: (nowMs) => this.#look(nowMs),
       heard: () => this.voter.changes.changed(),
-      askedForStatus: () => {},
+      askedForStatus: () => false,
       peer: () => {},
       namesake: () => {},
       // It has no lease of its own.
