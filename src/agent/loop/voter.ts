@@ -86,7 +86,7 @@ export class Voter {
   readonly changes = new Changes();
   readonly proposer: Proposer;
   readonly sightings = new HolderSightings();
-  readonly skews = new ClockSkews();
+  readonly skews: ClockSkews;
   readonly #events: EventDelivery;
   readonly #eventLines: EventLines;
   readonly #options: VoterOptions;
@@ -112,6 +112,7 @@ export class Voter {
     this.#timer = new LookTimer(timedClock("look", clock), (dueMs) => this.#look(dueMs));
     this.proposer = new Proposer(name, raft, wallMs, clock, log);
     this.#events = new EventDelivery({ raft, proposer: this.proposer, clock, log });
+    this.skews = new ClockSkews(log);
     const beganMs = clock.now();
     this.#eventLines = new EventLines(name, log, () => wallMs() - (clock.now() - beganMs));
     this.loop = new LoopHealth({
