@@ -46,28 +46,27 @@ export function warnUnknownKeys(
   }
 }
 
-function warnUnknownKey(key: string, known: readonly string[], path: Path, issues: Issues): void {
+export function warnUnknownKey(key: string, known: readonly string[], path: Path, issues: Issues): void {
+  // A guess costs more than all else about a key: for thousands of keys it held the agent's loop up for
+  // longer than a lease lasts.
+  const near = issues.showsMore("warning") ? nearest(key, known) : null;
   // Beside passwords, an unknown key may be a password in the wrong place.
-  if (isSecretPlace(path) && nearest(key, known) === null) {
+  if (isSecretPlace(path) && near === null) {
     issues.warning(path, "holds a key that is not known and has no effect (not shown)");
   } else {
-    issues.warning([...path, key], unknownKey(key, known, path));
+    const guess = near === null ? "" : `; did you mean ${dottedPath([...path, near])}?`;
+    issues.warning([...path, key], `this key is not known and has no effect${guess}`);
   }
-}
-
-export function unknownKey(key: string, known: readonly string[], path: Path): string {
-  const near = nearest(key, known);
-  return "this key is not known and has no effect" +
-    (near ? `; did you mean ${dottedPath([...path, near])}?` : "");
 }
 
 /** The known name of which `name` may be a typing error. */
 export function nearest(name: string, known: readonly string[]): string | null {
   const limit = Math.max(1, Math.floor(Math.min(name.length, 40) / 3));
+  const typed = name.toLowerCase().replaceAll("-", "_");
   let best: { name: string; distance: number } | null = null;
   for (const candidate of known) {
     if (Math.abs(candidate.length - name.length) > limit) continue;
-    const distance = editDistance(name.toLowerCase().replaceAll("-", "_"), candidate);
+    const distance = editDistance(typed, candidate);
     if (distance <= limit && (best === null || distance < best.distance)) {
       best = { name: candidate, distance };
     }

@@ -4,7 +4,7 @@
  */
 import type { ConfigIssue } from "../model/config.ts";
 import { boundsProblem } from "../model/bounded_json.ts";
-import { unknownKey, warnUnknownKeys } from "./check.ts";
+import { warnUnknownKey, warnUnknownKeys } from "./check.ts";
 import { readRoot } from "./dynamic_read.ts";
 import { controlledParameters } from "./guc.ts";
 import { describeIssue, describeValue, Issues } from "./issues.ts";
@@ -53,7 +53,7 @@ export function checkDynamic(dcs: unknown, path: Path, issues: Issues): void {
     if (unsupported.includes(key) && isSet(value)) {
       issues.warning([...path, key], "is not supported and has no effect");
     } else if (!known.includes(key)) {
-      issues.warning([...path, key], unknownKey(key, known, path));
+      warnUnknownKey(key, known, path, issues);
     }
   }
   const { slots, pause, pauseUntil, synchronousMode } = readRoot(dcs, {}, path, issues, "proposed");

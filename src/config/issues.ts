@@ -81,6 +81,11 @@ export class Issues {
     return this.#found.some((issue) => issue.severity === "error");
   }
 
+  /** false: one more of them would not be shown, so nobody reads its message. */
+  showsMore(severity: ConfigIssue["severity"]): boolean {
+    return this.#counts[severity] < MAX_SHOWN;
+  }
+
   #add(severity: ConfigIssue["severity"], path: Path, message: string): void {
     const location = locate(this.#locations, path) ?? this.#whole;
     this.#push({
