@@ -13,12 +13,20 @@ function describe(reason: unknown): string {
   return reason instanceof Error ? reason.stack ?? `${reason.name}: ${reason.message}` : String(reason);
 }
 
+/** A full pipe must not keep a crashed process alive. */
+function hasRoom(): boolean {
+  try {
+    return (pollNow(2, POLLOUT) & POLLOUT) !== 0;
+  } catch {
+    // Without the C library this process never had a clock: neither lease nor watchdog wait for its end, and
+    // the C library may be the very reason that is to be told.
+    return true;
+  }
+}
+
 function die(what: string, reason: unknown, exitCode: number): never {
   try {
-    // Only if there is room: a full pipe must not keep a crashed process alive.
-    if ((pollNow(2, POLLOUT) & POLLOUT) !== 0) {
-      writeSync(2, `fatal: ${what}: ${describe(reason).slice(0, 4000)}\n`);
-    }
+    if (hasRoom()) writeSync(2, `fatal: ${what}: ${describe(reason).slice(0, 4000)}\n`);
   } finally {
     process.reallyExit(exitCode);
   }

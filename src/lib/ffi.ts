@@ -50,7 +50,11 @@ function open() {
       errors.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  throw new Error(`cannot open the C library (${errors.join("; ")})`);
+  const why = errors.some((error) => error.includes("JIT"))
+    ? "memory that is written and then run is forbidden here, and the program needs it: " +
+      "MemoryDenyWriteExecute= of its unit, execmem of SELinux, or BUN_JSC_useJIT in its environment"
+    : errors.join("; ");
+  throw new Error(`cannot open the C library: ${why}`);
 }
 
 let opened: ReturnType<typeof open> | null = null;
