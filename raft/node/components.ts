@@ -38,8 +38,8 @@ export interface NodePort {
   readonly later: (run: () => void) => void;
   readonly tick: (ticks: number) => void;
   readonly emit: (event: RaftEvent) => void;
-  /** This member takes part from now on, with this log. */
-  readonly begin: (stored: StoredLog) => void;
+  /** This member takes part from now on, with this log; `founding`: of a group that has none yet. */
+  readonly begin: (stored: StoredLog, founding: boolean) => void;
   readonly onApplied: (entry: Entry, applied: Applied) => void;
   readonly onRestored: (index: Index) => void;
   /** This member was removed from the cluster. */

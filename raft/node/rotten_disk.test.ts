@@ -35,6 +35,10 @@ function written(): Disks {
   const disks = new Map(cluster.ids.map((id) => [id, new MemoryDisk()]));
   for (const [id, disk] of disks) startOn(cluster, id, disk);
   for (const [i, command] of COMMANDS.entries()) {
+    if (i === 1 && cluster.leader().id === 3) {
+      cluster.leader().node.transferLeadership(1, () => {});
+      cluster.until("another leader", () => cluster.leader().id !== 3);
+    }
     if (i === 2) cluster.isolate(3);
     write(cluster, command);
   }

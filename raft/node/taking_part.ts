@@ -16,8 +16,8 @@ export interface TakingPartOptions
   readonly storage: Pick<LogStorage, "append">;
   readonly tell: (to: NodeId, message: AdmissionMessage) => void;
   readonly nameOf: (id: NodeId) => string;
-  /** This member takes part from now on, with this log. */
-  readonly begin: (stored: StoredLog) => void;
+  /** This member takes part from now on, with this log; `founding`: of a group that has none yet. */
+  readonly begin: (stored: StoredLog, founding: boolean) => void;
   readonly fail: (error: Error) => void;
   readonly turn: (work: () => void) => void;
 }
@@ -110,9 +110,9 @@ export class TakingPart {
     // before.
     const hardState = { term, vote: term === 0 ? NONE : founding ? id : admitted.leader, commit: 0 };
     const stored: StoredLog = { hardState, snapshot: null, entries: [], empty: term === 0 };
-    if (term === 0) return begin(stored);
+    if (term === 0) return begin(stored, founding);
     storage.append({ hardState, entries: [], snapshot: null, sync: true }, (error) => {
-      turn(() => error ? fail(error) : begin(stored));
+      turn(() => error ? fail(error) : begin(stored, founding));
     });
   }
 }

@@ -147,6 +147,8 @@ export function dialAsFirstVersion(id: number, port: number, refused: (payload: 
 
 /** Member `id` of a cluster of two. `first`: it speaks version 1, and refuses every later one. */
 export class RecordedPeer {
+  /** Whether it is to lead itself. */
+  campaigns = false;
   /** Types of the node's raft messages, in order. */
   readonly heard: number[] = [];
   /** Last raft message of each type. */
@@ -289,7 +291,10 @@ export class RecordedPeer {
     });
   }
 
-  /** Answers as the recorded member did: every question with yes, every entry with an acknowledgement. */
+  /**
+   * Answers as the recorded member did: every question with yes, every entry with an acknowledgement. One that
+   * is to lead itself answers no pre-vote.
+   */
   #answer(channel: number, payload: Buffer): void {
     const [type, flags] = payload;
     if (channel === ADMISSION && type === 1) {
@@ -302,7 +307,7 @@ export class RecordedPeer {
     this.last.set(type!, payload);
     const term = fieldOf(payload, "term");
     if (flags !== 0) return;
-    if (type === 1) this.say("preVoteResponse", { term });
+    if (type === 1 && !this.campaigns) this.say("preVoteResponse", { term });
     else if (type === 3) this.say("voteResponse", { term });
     else if (type === 5) {
       this.say("appendResponse", { term, index: fieldOf(payload, "index") + payload.readUInt32BE(60) });
