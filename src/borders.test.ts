@@ -65,7 +65,10 @@ const RECOVERY = `${HEADER}
 primary_conninfo = 'host=''a'' x'
 primary_slot_name = 'x'
 `;
-const MARKER = formatMarker({ what: "clone", content: "own", program: null, parts: [], beganMs: null }, "/d");
+const MARKER = formatMarker(
+  { what: "clone", content: "own", program: null, parts: [], beganMs: null, by: 1 },
+  "/d",
+);
 const READERS:
   readonly (readonly [what: string, input: fc.Arbitrary<string>, read: (text: string) => unknown])[] = [
     [

@@ -74,7 +74,7 @@ story(
       const member = await site.member("node-1");
       expect(member.view.directory.kind).toBe("absent");
       await member.must({ kind: "bootstrap" }, "bootstrap");
-      expect(member.view.directory).toEqual({ kind: "half-written", what: "bootstrap" });
+      expect(member.view.directory).toEqual({ kind: "half-written", what: "bootstrap", by: 1 });
       await member.arm(1);
       await member.must({ kind: "start-primary", epoch: 1 }, "start");
       expect(member.view).toMatchObject({

@@ -123,7 +123,7 @@ story(
         `--datadir=${two.dataDir}`,
         "--stanza=main",
       ]);
-      expect(two.view.directory).toEqual({ kind: "half-written", what: "bootstrap" });
+      expect(two.view.directory).toEqual({ kind: "half-written", what: "bootstrap", by: 1 });
       // Without a lease the guard does not start it: it would promote itself.
       expect(await two.run({ kind: "start-primary", epoch: 1 }, "start")).not.toBeNull();
       await two.arm(1);

@@ -63,7 +63,12 @@ export type DataDirectory =
     /** Its postgresql.conf is not the agent's: no agent has started or taken over a server in it yet. */
     readonly unmanaged?: boolean;
   }
-  | { readonly kind: "half-written"; readonly what: "bootstrap" | "clone" | "rewind" }
+  | {
+    readonly kind: "half-written";
+    readonly what: "bootstrap" | "clone" | "rewind";
+    /** Of a bootstrap: the incarnation of the agent that began it. @default not known: by a former program */
+    readonly by?: number;
+  }
   /** Not empty and not a PostgreSQL directory, unreadable, or of an unsupported version. */
   | { readonly kind: "foreign"; readonly reason: string };
 

@@ -55,7 +55,10 @@ export async function readDataDirectory(
     const content = names.filter((name) => !IGNORED.has(name) && name !== "agent.unfinished");
     // What a command of the user's own is to go on from is nothing that anybody else would use.
     if (unfinished?.content === "kept") return found({ kind: "empty" });
-    if (unfinished !== null) return found({ kind: "half-written", what: unfinished.what });
+    if (unfinished !== null) {
+      const { what, by } = unfinished;
+      return found({ kind: "half-written", what, ...(what === "bootstrap" && by !== null ? { by } : {}) });
+    }
     if (content.length === 0) return found({ kind: "empty" });
     const version = readText(join(dataDir, "PG_VERSION"))?.trim();
     if (version === undefined || !exists(join(dataDir, "global", "pg_control"))) {

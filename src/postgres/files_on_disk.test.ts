@@ -124,7 +124,14 @@ test("finished work leaves other data than the directory had, or was copied with
 test("a marker that cannot be read marks all the same", () => {
   expect(parseMarker("", null)?.what).toBe("rewind");
   expect(parseMarker("bootstrap\n{bro", null)?.what).toBe("bootstrap");
-  const mark = { what: "rewind", content: "own", program: null, parts: ["/wal"], beganMs: null } as const;
+  const mark = {
+    what: "rewind",
+    content: "own",
+    program: null,
+    parts: ["/wal"],
+    beganMs: null,
+    by: 7,
+  } as const;
   const place = { path: "/d", identity: "/d 1 2" };
   const text = formatMarker(mark, place.identity);
   expect(parseMarker(text, place)).toEqual(mark);

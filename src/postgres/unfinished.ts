@@ -45,6 +45,8 @@ export interface Marker {
   readonly parts: readonly string[];
   /** When the command began whose content it is, by the wall clock in ms; null: no command, or not known. */
   readonly beganMs: number | null;
+  /** The incarnation of the agent that wrote it; null: not known. */
+  readonly by: number | null;
 }
 
 const FILE = "agent.unfinished";
@@ -54,11 +56,16 @@ export class UnfinishedMarker {
   readonly #outside: string;
   readonly #dataDir: string;
   readonly #ownDir: string;
+  readonly #by: number | null;
 
-  /** `ownDir`: a directory of the agent, outside of the data directory; made when missing. */
-  constructor(dataDir: string, ownDir: string) {
+  /**
+   * `ownDir`: a directory of the agent, outside of the data directory; made when missing. `by`: incarnation of
+   * the agent, by which the records know a bootstrap, too.
+   */
+  constructor(dataDir: string, ownDir: string, by: number | null = null) {
     this.#dataDir = dataDir;
     this.#ownDir = ownDir;
+    this.#by = by;
     this.#inside = join(dataDir, FILE);
     this.#outside = join(ownDir, FILE);
   }
@@ -79,14 +86,14 @@ export class UnfinishedMarker {
 
   async write(what: Unfinished, programPid: number | null, parts: readonly string[] = []): Promise<void> {
     const program = programPid === null ? null : identify(programPid);
-    const mark: Marker = { what, content: "own", program, parts, beganMs: null };
+    const mark: Marker = { what, content: "own", program, parts, beganMs: null, by: this.#by };
     await this.#writeBoth(formatMarker(mark, identityOf(this.#dataDir)));
   }
 
   /** The command has succeeded, and more is to be done before the directory is whole. */
   async keepForCommand(what: Unfinished): Promise<void> {
     const beganMs = this.read()?.beganMs ?? null;
-    const mark: Marker = { what, content: "command", program: null, parts: [], beganMs };
+    const mark: Marker = { what, content: "command", program: null, parts: [], beganMs, by: this.#by };
     await this.#writeBoth(formatMarker(mark, this.#dataDir));
   }
 
@@ -108,7 +115,7 @@ export class UnfinishedMarker {
     makeDirectory(this.#ownDir, 0o700);
     await writeDurably(
       this.#outside,
-      formatMarker({ what, content, program, parts, beganMs }, this.#dataDir),
+      formatMarker({ what, content, program, parts, beganMs, by: this.#by }, this.#dataDir),
       0o600,
     );
     removeFile(this.#inside);
@@ -119,7 +126,7 @@ export class UnfinishedMarker {
    * place: it does not go along where the directory is moved.
    */
   async writeOutside(what: Unfinished): Promise<void> {
-    const mark = { what, content: "own", program: null, parts: [], beganMs: null } as const;
+    const mark = { what, content: "own", program: null, parts: [], beganMs: null, by: this.#by } as const;
     const text = formatMarker(mark, identityOf(this.#dataDir));
     makeDirectory(this.#ownDir, 0o700);
     await writeDurably(this.#outside, text, 0o600);
@@ -147,8 +154,8 @@ function identityOf(dataDir: string): string {
 }
 
 export function formatMarker(marker: Marker, directory: string): string {
-  const { what, content, program, parts, beganMs } = marker;
-  return `${what}\n${JSON.stringify({ directory, program, parts, content, beganMs })}\n`;
+  const { what, content, program, parts, beganMs, by } = marker;
+  return `${what}\n${JSON.stringify({ directory, program, parts, content, beganMs, by })}\n`;
 }
 
 /** A data directory as a marker names it: by its path alone, or as this very directory. */
@@ -165,8 +172,8 @@ export function parseMarker(text: string, place: MarkedPlace | null): Marker | n
   const [word, json] = text.split("\n");
   const what = word === "bootstrap" || word === "clone" ? word : "rewind";
   const fields = fieldsOf(json ?? "{}");
-  if (fields === null) return { what, content: "own", program: null, parts: [], beganMs: null };
-  const { program, parts, content: found, beganMs } = fields;
+  if (fields === null) return { what, content: "own", program: null, parts: [], beganMs: null, by: null };
+  const { program, parts, content: found, beganMs, by } = fields;
   const content = found === "command" || found === "kept" ? found : "own";
   const named = content === "own" ? place?.identity : place?.path;
   if (named !== undefined && fields.directory !== named) return null;
@@ -176,6 +183,7 @@ export function parseMarker(text: string, place: MarkedPlace | null): Marker | n
     program: isProgram(program) ? program : null,
     parts: Array.isArray(parts) ? parts.filter((part) => typeof part === "string") : [],
     beganMs: typeof beganMs === "number" ? beganMs : null,
+    by: typeof by === "number" ? by : null,
   };
 }
 

@@ -8,7 +8,11 @@ import { Branch, commonAncestor, contains, type Position } from "./wal.ts";
 export type DirectoryState =
   | { readonly kind: "empty" }
   | { readonly kind: "valid" }
-  | { readonly kind: "half-written"; readonly what: "bootstrap" | "clone" | "rewind" };
+  | {
+    readonly kind: "half-written";
+    readonly what: "bootstrap" | "clone" | "rewind";
+    readonly by?: number;
+  };
 
 /** The WAL that a checkpoint writes. */
 export const CHECKPOINT_BYTES = 120;
@@ -57,7 +61,6 @@ export class ModelDirectory {
   /** The first directory of a cluster. `restored`: from a backup, taken while its server ran. */
   make(restored: boolean): void {
     const branch = new Branch(1, this.#newSystemId(), null, this.#name);
-    this.state = { kind: "half-written", what: "bootstrap" };
     this.position = { branch, lsn: branch.endLsn };
     this.clusterState = restored ? "in production" : "shut down";
     this.checkpointLsn = branch.endLsn - CHECKPOINT_BYTES;
@@ -69,8 +72,9 @@ export class ModelDirectory {
     this.#changed();
   }
 
-  setHalfWritten(what: "bootstrap" | "clone" | "rewind"): void {
-    this.state = { kind: "half-written", what };
+  /** `by`: of a bootstrap, the incarnation of the agent. */
+  setHalfWritten(what: "bootstrap" | "clone" | "rewind", by?: number): void {
+    this.state = { kind: "half-written", what, ...(by === undefined ? {} : { by }) };
     this.#changed();
   }
 

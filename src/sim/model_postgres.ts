@@ -32,6 +32,8 @@ const CONTROL_LOOK_MS = 200;
 
 export interface ModelPostgresOptions {
   readonly agent: SimProcess;
+  /** That of the member. */
+  readonly incarnation: number;
   readonly clock: Clock;
   readonly server: ModelServer;
   readonly guard: GuardPort;
@@ -163,7 +165,7 @@ export class ModelPostgres implements PostgresPort {
   #bootstrap(): void {
     const { server, agent } = this.#options;
     this.#begin("bootstrap", "initdb", () => {
-      server.directory.setHalfWritten("bootstrap");
+      server.directory.setHalfWritten("bootstrap", this.#options.incarnation);
       this.#step(this.#random.between(300, 1500), () => {
         server.directory.make(isRestored(agent));
         this.#readDirectory();

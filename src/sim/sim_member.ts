@@ -222,6 +222,7 @@ export class SimMember {
     const guard = new ModelGuardClient(agent, this.guard);
     const postgres = new ModelPostgres({
       agent,
+      incarnation: memberIncarnation,
       clock,
       server: this.server,
       guard,

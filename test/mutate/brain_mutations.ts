@@ -483,6 +483,7 @@ const others = [
       "false",
     ],
     ["another-cluster-joins", "found === null || found === expected", "true"],
+    ["bootstrap-known-by-its-name", "initialize.incarnation === directory.by", "initialize.by === view.name"],
     [
       "half-written-directory-set-aside-under-its-server",
       'if (process !== "none") return kill("ending a half-made server");',

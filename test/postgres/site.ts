@@ -263,7 +263,7 @@ export class TestMember {
 
   #newExecutor(guard: GuardClient): PostgresExecutor {
     const { config, clock, log } = this;
-    return new PostgresExecutor({ config, dynamic: this.dynamic(), guard, clock, log });
+    return new PostgresExecutor({ config, dynamic: this.dynamic(), incarnation: 1, guard, clock, log });
   }
 
   #parse(override: JsonObject): LocalConfig {

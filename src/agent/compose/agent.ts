@@ -13,7 +13,6 @@ import { WatchdogMark } from "../../guard/watchdog_mark.ts";
 import { lookAtServer } from "../health/server_probe.ts";
 import { HealthWatch } from "../health/health_watch.ts";
 import type { Log } from "../../lib/log.ts";
-import { random } from "../../lib/random.ts";
 import { pinnedSelfCommand } from "../../lib/self_command.ts";
 import { timedClock } from "../../lib/wake_profile.ts";
 import type { LocalConfig } from "../../model/config.ts";
@@ -206,6 +205,7 @@ function openPostgres({ config, log }: AgentOptions, ground: Ground, guard: Guar
   return new PostgresExecutor({
     config,
     dynamic: ground.effective(null),
+    incarnation: ground.incarnation,
     guard,
     clock: timedClock("SQL: timer", ground.clock),
     log,
@@ -231,12 +231,12 @@ function memberOptions(
   log: Log,
   exit: Exit,
 ): Omit<MemberOptions, "machine" | "guard" | "postgres" | "watchdog"> {
-  const { clock, wallMs, raft, dcs, effective, restored, record } = ground;
+  const { clock, wallMs, raft, dcs, effective, restored, record, incarnation } = ground;
   const config = () => ground.config;
   const facts = () => factsOf(config());
   return {
     name: config().name,
-    incarnation: Math.floor(random() * 2 ** 48),
+    incarnation,
     clock,
     wallMs,
     raft,

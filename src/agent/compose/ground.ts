@@ -12,6 +12,7 @@ import type { DecisionPair } from "../../brain/replay.ts";
 import { DcsStateMachine } from "../../dcs/state_machine.ts";
 import { SystemClock, wallClockMs } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
+import { random } from "../../lib/random.ts";
 import { pinnedSelfCommand } from "../../lib/self_command.ts";
 import type { ServiceNotices } from "../../lib/sd_notify.ts";
 import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
@@ -71,6 +72,8 @@ export class Ground {
   readonly clock = new SystemClock();
   readonly wallMs = wallClockMs;
   readonly dcs = new DcsStateMachine();
+  /** Random: tells this life of the agent from those before it, and from others of its name. */
+  readonly incarnation = Math.floor(random() * 2 ** 48);
   readonly raft: Raft;
   /** The dynamic configuration that a value of the records stands for; null: they hold none. */
   readonly effective: (dcs: JsonObject | null) => DynamicConfig;

@@ -25,6 +25,8 @@ export interface ContextOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly memory: PostgresMemory;
+  /** The incarnation of the agent. */
+  readonly incarnation: number;
   /** Something in memory is new. */
   readonly changed: () => void;
   /** Certificates that a running server says it uses. @default nobody is told */
@@ -69,7 +71,7 @@ export function openContext(options: ContextOptions): PostgresContext {
     guard,
     clock,
     log,
-    marker: new UnfinishedMarker(postgresql.dataDir, ownDir),
+    marker: new UnfinishedMarker(postgresql.dataDir, ownDir, options.incarnation),
     tries: new BootstrapTries(ownDir),
     mark: new DataMark(ownDir),
     pgpass: new PgpassFile(

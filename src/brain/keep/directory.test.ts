@@ -25,6 +25,24 @@ const CASES: readonly Case[] = [
     { "kind": "seal-bootstrap" },
   ],
   [
+    "a bootstrap of this machine that the records name is this one, whatever the member is called by now",
+    node({
+      dcs: cluster({ initialize: { systemId: "7", by: "b", incarnation: 5 } }),
+      postgres: postgres({ ...STOPPED, directory: { kind: "half-written", what: "bootstrap", by: 5 } }),
+    }),
+    "seal-bootstrap",
+    { "kind": "seal-bootstrap" },
+  ],
+  [
+    "one that another machine of this name has completed is not this one",
+    holder({
+      postgres: postgres({ ...STOPPED, directory: { kind: "half-written", what: "bootstrap", by: 5 } }),
+      tenure: "none",
+    }),
+    "half-written",
+    { "kind": "set-aside", "why": "bootstrap did not finish" },
+  ],
+  [
     "a directory that cannot be set aside is tried again after a pause, too",
     node({
       postgres: postgres({

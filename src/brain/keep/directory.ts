@@ -30,14 +30,18 @@ function foreign(view: NodeView): Outcome | null {
 
 /**
  * The records were completed from this very directory, and the agent was ended before the mark was removed.
+ * Claim and mark are of one incarnation. The name does not tell it: the member may have another one by now,
+ * and another machine may have completed the records under its name, after a bootstrap of this one that failed.
  */
 function unsealed(view: NodeView): Outcome | null {
   const { directory } = view.postgres;
   if (directory.kind !== "half-written" || directory.what !== "bootstrap") return null;
   const { initialize } = view.dcs;
-  return initialize !== null && initialize.systemId !== "" && initialize.by === view.name
-    ? decide("bootstrap done", { kind: "seal-bootstrap" })
-    : null;
+  if (initialize === null || initialize.systemId === "") return null;
+  const isThis = directory.by === undefined
+    ? initialize.by === view.name
+    : initialize.incarnation === directory.by;
+  return isThis ? decide("bootstrap done", { kind: "seal-bootstrap" }) : null;
 }
 
 function halfWritten(view: NodeView): Outcome | null {
@@ -89,7 +93,7 @@ export const DIRECTORY: readonly NodeRule[] = [
   {
     name: "seal-bootstrap",
     when:
-      "The records name this node's bootstrap as done, and the directory is still marked as half-written.",
+      "The records name this directory's bootstrap as done, and the directory is still marked as half-written.",
     then: "Removes the mark.",
     decide: unsealed,
   },
