@@ -292,8 +292,8 @@ export class RecordedPeer {
   }
 
   /**
-   * Answers as the recorded member did: every question with yes, every entry with an acknowledgement. One that
-   * is to lead itself answers no pre-vote.
+   * Answers as the recorded member did: every question with yes, every entry with an acknowledgement. One
+   * that is to lead answers no pre-vote.
    */
   #answer(channel: number, payload: Buffer): void {
     const [type, flags] = payload;

@@ -66,7 +66,7 @@ export type DataDirectory =
   | {
     readonly kind: "half-written";
     readonly what: "bootstrap" | "clone" | "rewind";
-    /** Of a bootstrap: the incarnation of the agent that began it. @default not known: by a former program */
+    /** The incarnation of the agent that began it, if it is a bootstrap. @default not known */
     readonly by?: number;
   }
   /** Not empty and not a PostgreSQL directory, unreadable, or of an unsupported version. */

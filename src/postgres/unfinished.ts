@@ -59,8 +59,8 @@ export class UnfinishedMarker {
   readonly #by: number | null;
 
   /**
-   * `ownDir`: a directory of the agent, outside of the data directory; made when missing. `by`: incarnation of
-   * the agent, by which the records know a bootstrap, too.
+   * `ownDir`: a directory of the agent, outside of the data directory; made when missing. `by`: the agent's
+   * incarnation, by which the records know a bootstrap, too.
    */
   constructor(dataDir: string, ownDir: string, by: number | null = null) {
     this.#dataDir = dataDir;

@@ -32,7 +32,6 @@ const CONTROL_LOOK_MS = 200;
 
 export interface ModelPostgresOptions {
   readonly agent: SimProcess;
-  /** That of the member. */
   readonly incarnation: number;
   readonly clock: Clock;
   readonly server: ModelServer;
@@ -56,7 +55,6 @@ export class ModelPostgres implements PostgresPort {
   #lookAsked = false;
   #announcing = false;
   #shown = "";
-
   readonly #options: ModelPostgresOptions;
 
   constructor(options: ModelPostgresOptions) {

@@ -104,6 +104,7 @@ const foundRunning = keep("found_running", [
 ]);
 
 const founder = keep("founder", [
+  ["claims-before-all-are-heard", "unheard.length === 0 || claim.actions.length === 0", "true"],
   ["standby-founds-a-cluster", '  if (directory.kind === "valid" && !isPrimary) {', "  if (false) {"],
   ["bootstrap-without-a-watchdog", "  if (view.watchdogFailed) {", "  if (false) {"],
   ["empty-before-existing-data", "  if (found === undefined) {", "  if (true) {"],

@@ -141,7 +141,7 @@ function voterDuties(
     look,
     heard: () => {},
     askedForStatus: (from) => rooms().publisher.asked(from),
-    peer: (id) => rooms().publisher.peer(id),
+    peer: (id, connected) => rooms().publisher.peer(id, connected),
     namesake: () => rooms().joining.namesakeHeard(),
     acknowledged: (ack) => rooms().tenancy.acknowledged(ack),
     raftLeader: (isKnown) => {

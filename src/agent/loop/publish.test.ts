@@ -54,8 +54,18 @@ test("only those that have asked get short statuses, after a full one that is se
   expect(one.dueMs).toBe(before - 450);
   expect(sent()).toEqual([...FULL]);
   expect(sent({ lateMs: 8 })).toEqual([[2, "short"], [3, "full"]]);
-  one.peer(2);
+  one.peer(2, false);
   expect(sent()).toEqual([...FULL]);
+});
+
+test("a member that connects is told soon what this one has", () => {
+  const { publisher: one, sent } = publisher();
+  sent();
+  const before = one.dueMs;
+  one.peer(3, false);
+  expect(one.dueMs).toBe(before);
+  one.peer(3, true);
+  expect(one.dueMs).toBe(before - 450);
 });
 
 test("more than a short status can say takes a full one, and so does a member that lacks it", () => {

@@ -51,9 +51,10 @@ export class Publisher {
     return isNew;
   }
 
-  /** A connection with that member begins or ends: another program may be there. */
-  peer(id: number): void {
+  /** A connection with that member begins or ends: another program may be there, which has heard nothing. */
+  peer(id: number, connected: boolean): void {
     this.#takeShort.delete(id);
+    if (connected) this.#wanted = true;
   }
 
   /**

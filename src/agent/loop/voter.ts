@@ -68,7 +68,7 @@ export interface VoterDuties {
   /** That member takes short statuses, and lacks this voter's full one. True: a look is due sooner. */
   readonly askedForStatus: (from: number) => boolean;
   /** A connection with a member begins, or has ended. */
-  readonly peer: (id: number) => void;
+  readonly peer: (id: number, connected: boolean) => void;
   /** A status came from elsewhere under this voter's own name. */
   readonly namesake: () => void;
   readonly acknowledged: (ack: RenewalAck) => void;
@@ -282,10 +282,10 @@ export class Voter {
     if (this.#ended) return;
     if (event.kind === "fatal") return this.#options.exit(1, `raft stopped: ${event.error.message}`);
     if (event.kind === "peer") {
-      this.#duties.peer(event.id);
+      this.board.peer(event.id, event.connected, this.#options.clock.now());
+      this.#duties.peer(event.id, event.connected);
       this.#statuses.peer(event.id, event.connected);
-    }
-    if (event.kind === "state") {
+    } else if (event.kind === "state") {
       this.#leadership.raftLeader(event.leader !== null, event.role === "leader");
       this.#leadership.roleChanged(event.role === "leader" ? event.term : null);
       this.#duties.raftLeader(event.leader !== null);

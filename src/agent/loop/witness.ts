@@ -35,7 +35,9 @@ export class Witness {
       look: (nowMs) => this.#look(nowMs),
       heard: () => this.voter.changes.changed(),
       askedForStatus: () => false,
-      peer: () => {},
+      peer: (_, connected) => {
+        if (connected) this.#noticeAtMs = -Infinity;
+      },
       namesake: () => {},
       // It has no lease of its own.
       acknowledged: () => {},

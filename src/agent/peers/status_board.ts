@@ -13,6 +13,8 @@ import type { WitnessNotice } from "../../model/witness_notice.ts";
 import { WalCourse } from "./wal_course.ts";
 
 const WITNESS_FRESH_MS = 10_000;
+/** A peer that connects says at once what it has. One that has not said it by then is not waited for. */
+const ARRIVING_MS = 3000;
 
 export class StatusBoard {
   readonly #records: () => DcsState;
@@ -21,6 +23,8 @@ export class StatusBoard {
   #witnesses = new Map<number, { readonly notice: WitnessNotice; readonly atMs: number }>();
   #primaryLsn: Lsn | null = null;
   readonly #course = new WalCourse();
+  /** When each connected peer has connected, by raft id. */
+  readonly #arrivals = new Map<number, number>();
   /** What was last asked for: within one look it is asked for several times. */
   #seen: { readonly nowMs: number; readonly records: DcsState; readonly statuses: SeenStatus[] } | null =
     null;
@@ -86,6 +90,26 @@ export class StatusBoard {
 
   #isMembers(name: string, from: number): boolean {
     return (this.#recordedNode(name) ?? from) === from;
+  }
+
+  /** A connection to a raft peer has come up, or is gone. */
+  peer(id: number, connected: boolean, nowMs: number): void {
+    if (connected) this.#arrivals.set(id, nowMs);
+    else this.#arrivals.delete(id);
+  }
+
+  /**
+   * Raft ids of the peers that connected a moment ago and have not said what they have: they said nothing, or
+   * that they do not know it themselves yet.
+   */
+  unheard(nowMs: number): readonly number[] {
+    const said = (id: number, sinceMs: number) =>
+      (this.#witnesses.get(id)?.atMs ?? -Infinity) >= sinceMs ||
+      [...this.#entries.values()].some(({ status, atMs, from }) =>
+        from === id && atMs >= sinceMs && (status.directoryUsable || status.state !== "starting")
+      );
+    return [...this.#arrivals].filter(([id, atMs]) => nowMs - atMs < ARRIVING_MS && !said(id, atMs))
+      .map(([id]) => id);
   }
 
   /** For how long each standby has lacked WAL that the primary had, by name; see WalCourse. */

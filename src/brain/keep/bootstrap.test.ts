@@ -93,6 +93,16 @@ const CASES: readonly Case[] = [
     { "kind": "claim-initialize" },
   ],
   [
+    "no member claims before one that has just connected has said what it has",
+    node({
+      dcs: cluster({ initialize: null, lock: lock({ epoch: 0, holder: null, lastHolder: null }) }),
+      postgres: postgres({ ...STOPPED, directory: { kind: "empty" }, systemId: null }),
+      statuses: [],
+      unheard: [7],
+    }),
+    "claim-bootstrap",
+  ],
+  [
     "one whose last bootstrap failed waits before the next",
     node({
       dcs: cluster({ initialize: null, lock: lock({ epoch: 0, holder: null, lastHolder: null }) }),

@@ -63,6 +63,11 @@ const CASES: readonly Case[] = [
     "claim-standby-bootstrap",
   ],
   [
+    "one that has just connected may have that, and is heard first",
+    bare({ unheard: [7] }),
+    "claim-standby-bootstrap",
+  ],
+  [
     "after a failed copy the claim is left to the others for a while",
     bare({ postgres: postgres({ ...EMPTY, last: failed("clone", 1, 99_900) }) }),
     "claim-standby-bootstrap",

@@ -6,6 +6,7 @@
 import { isInitialized } from "../../model/records.ts";
 import { isReachable } from "../../model/standby_cluster.ts";
 import { FRESH_MS } from "../cluster/successor_view.ts";
+import { onceHeard } from "./founder.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { isEmpty, type NodeView, ownBootstrap, remoteUpstream, retryLater } from "./view.ts";
 
@@ -16,6 +17,10 @@ export const KEEPS_PRIMARY =
 
 function claim(view: NodeView): Outcome | null {
   if (view.dcs.initialize !== null || remoteUpstream(view) === null) return null;
+  return onceHeard(view, claimed(view));
+}
+
+function claimed(view: NodeView): Outcome {
   const { directory, last } = view.postgres;
   if (directory.kind === "valid") {
     return directory.standbySignal

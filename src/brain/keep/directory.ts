@@ -30,8 +30,8 @@ function foreign(view: NodeView): Outcome | null {
 
 /**
  * The records were completed from this very directory, and the agent was ended before the mark was removed.
- * Claim and mark are of one incarnation. The name does not tell it: the member may have another one by now,
- * and another machine may have completed the records under its name, after a bootstrap of this one that failed.
+ * Claim and mark are of one incarnation. The name does not tell it: the member may have another one by now.
+ * Another machine may have completed the records under its name, after a bootstrap of this one that failed.
  */
 function unsealed(view: NodeView): Outcome | null {
   const { directory } = view.postgres;

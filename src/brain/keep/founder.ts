@@ -3,7 +3,8 @@
  * only where no better data is known: a running primary goes before everything, a stopped primary's directory
  * before none, and a standby founds nothing. Where two could be meant, neither claims: an operator must
  * choose. That includes a primary whose WAL ends before that of another member on the same timeline: it was
- * restored, or is an older copy, since a standby never has more than the primary that it followed.
+ * restored, or is an older copy, since a standby never has more than the primary that it followed. Nobody
+ * claims before each member that is connected has said what it has.
  */
 import type { MemberStatus } from "../../model/member_status.ts";
 import { formatLsn } from "../../model/lsn.ts";
@@ -25,6 +26,16 @@ export const mayRun = ({ state, running, directoryUsable }: MemberStatus) =>
 
 /** Claims the right to found the cluster with what this member has, or waits and says for what. */
 export function founding(view: NodeView): Outcome {
+  return onceHeard(view, founded(view));
+}
+
+/** A claim, but not before each member that is connected has said what it has: that may go before this. */
+export function onceHeard({ unheard = [] }: NodeView, claim: Outcome): Outcome {
+  if (unheard.length === 0 || claim.actions.length === 0) return claim;
+  return decide(`waiting to hear what the members have that have just connected (${unheard.length})`);
+}
+
+function founded(view: NodeView): Outcome {
   const others = view.statuses.filter(({ status, ageMs }) => status.name !== view.name && ageMs < FRESH_MS)
     .map(({ status }) => status);
   const { directory, process, inRecovery } = view.postgres;

@@ -63,6 +63,8 @@ export interface NodeView {
   /** Any process of the data directory lives. */
   readonly anyProcess: boolean;
   readonly statuses: readonly SeenStatus[];
+  /** Raft ids of peers that connected a moment ago and have not said yet what they have. Absent: none. */
+  readonly unheard?: readonly number[];
   /** ms for which a running standby has not been streaming from the present holder on its timeline. */
   readonly notStreamingForMs: number;
   /**
