@@ -53,3 +53,21 @@ test("this very process has fewer pages afterwards, and goes on", () => {
     words: ["A", "B"],
   });
 });
+
+const LOCKED = `
+import { readFileSync } from "node:fs";
+import { letGoOfCode } from ${JSON.stringify(`${import.meta.dir}/idle_code.ts`)};
+import { lockMemory } from ${JSON.stringify(`${import.meta.dir}/ffi.ts`)};
+const mapped = () => Number(/^RssFile:\\s+(\\d+)/m.exec(readFileSync("/proc/self/status", "latin1"))[1]);
+const locked = lockMemory().ok;
+const before = mapped();
+console.log(JSON.stringify({ locked, why: letGoOfCode(), fewer: mapped() < before }));
+`;
+
+test("locked memory stays, without a complaint", () => {
+  const { stdout } = Bun.spawnSync([process.execPath, "-e", LOCKED]);
+  const { locked, why, fewer } = JSON.parse(stdout.toString()) as Record<string, unknown>;
+  expect(why).toBeNull();
+  // An ordinary user may be allowed too little for it.
+  expect(fewer).toBe(!locked);
+});
