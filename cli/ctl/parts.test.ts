@@ -32,6 +32,9 @@ test("stamps are local, as fine as asked", () => {
 test("a time without a zone is local", () => {
   expect(["now", "", null].map(parseScheduled)).toEqual([null, null, null]);
   expect(parseScheduled("2030-01-31T10:00:00+02:00")).toBe("2030-01-31T10:00:00+02:00");
+  expect(parseScheduled("2030-01-31T10:00:00-3")).toBe("2030-01-31T10:00:00-03:00");
+  expect(parseScheduled("20300131T100000Z")).toBe("2030-01-31T10:00:00+00:00");
+  expect(parseScheduled("2030-01-31")).toMatch(/^2030-01-31T00:00:00[+-]\d\d:\d\d$/);
   expect(parseScheduled("2030-01-31 10:00Z")).toBe("2030-01-31T10:00:00+00:00");
   const local = parseScheduled("2030-01-31T10:00")!;
   expect(Date.parse(local)).toBe(new Date(2030, 0, 31, 10).getTime());

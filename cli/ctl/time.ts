@@ -1,4 +1,5 @@
 /** Times as the user types and reads them: local. */
+import { readTimestamp } from "../../src/lib/timestamp.ts";
 import { CtlError } from "./errors.ts";
 
 /** Now, with `digits` of the second (0 to 5), as patronictl stamps its lines. */
@@ -15,21 +16,16 @@ export function nextHour(now = new Date()): string {
   return timestamp(0, new Date(now.getTime() + 3_600_000)).slice(0, 16).replace(" ", "T");
 }
 
-const ISO = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?$/i;
-
 /** null for "now"; else ISO 8601 with a zone, the local one if none was given. Throws CtlError. */
 export function parseScheduled(text: string | null): string | null {
   if (text === null || text === "" || text === "now") return null;
-  const match = ISO.exec(text.trim());
-  const [, date, clock, zone] = match ?? [];
-  const time = clock?.length === 5 ? `${clock}:00` : clock;
-  const local = new Date(`${date}T${time}`);
-  if (match === null || Number.isNaN(local.getTime())) {
+  const read = readTimestamp(text);
+  if (read === null) {
     throw new CtlError(
       `Unable to parse scheduled timestamp (${text}). It should be in an unambiguous format (e.g. ISO 8601)`,
     );
   }
-  return `${date}T${time}${zone === undefined ? localZone(local) : normalZone(zone)}`;
+  return `${read.time}${read.zone ?? localZone(new Date(read.time))}`;
 }
 
 function localZone(at: Date): string {
@@ -38,9 +34,4 @@ function localZone(at: Date): string {
   return `${minutes < 0 ? "-" : "+"}${two(Math.floor(Math.abs(minutes) / 60))}:${
     two(Math.abs(minutes) % 60)
   }`;
-}
-
-function normalZone(zone: string): string {
-  const match = /^([+-]\d{2}):?(\d{2})?$/.exec(zone);
-  return match ? `${match[1]}:${match[2] ?? "00"}` : "+00:00";
 }
