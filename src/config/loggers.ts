@@ -38,6 +38,7 @@ export const EVENT_ROOTS = [
   "lock",
   "log",
   "machine",
+  "memory",
   "operator_needed",
   "pending_restart",
   "postgresql",
