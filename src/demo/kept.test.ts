@@ -11,7 +11,17 @@ import { waitFor } from "./wait_for.ts";
 const kept = "/tmp/agent-cluster-a";
 
 function seen(pid: number, directory: string | null, command: string, more: Partial<SeenProcess> = {}) {
-  return { pid, name: "x", parentPid: 1, terminal: 0, directory, command: command.split(" "), ...more };
+  const program = "/usr/bin/agent";
+  return {
+    pid,
+    name: "x",
+    parentPid: 1,
+    terminal: 0,
+    directory,
+    program,
+    command: command.split(" "),
+    ...more,
+  };
 }
 
 function judged(...all: SeenProcess[]) {
@@ -35,34 +45,57 @@ test("what works in the directory is the demonstration's, but for a person's own
 test("an agent that was started by hand is found by the file it was given, from anywhere", () => {
   expect(judged(
     seen(10, "/root", `/usr/bin/agent run ${kept}/node1/agent.yml`, { terminal: 34816 }),
-    seen(11, "/tmp", "bun cli/main.ts run agent-cluster-a/node2/agent.yml"),
+    seen(11, "/tmp", "bun cli/main.ts run agent-cluster-a/node2/agent.yml", { program: "/opt/bun" }),
     seen(12, null, `agent guard --socket=${kept}/node1/raft/run/guard.sock --data-dir=/elsewhere`),
-    seen(13, "/", "sh -c copy", { parentPid: 10 }),
-    seen(14, "/", "cp a b", { parentPid: 13 }),
-    seen(20, "/root", `tail -f ${kept}/node1/agent.log`),
+    seen(13, "/", "sh -c copy", { parentPid: 10, program: "/bin/dash" }),
+    seen(14, "/", "cp a b", { parentPid: 13, program: null }),
+    seen(15, "/root", `patroni run ${kept}/node1/agent.yml`, { program: "/opt/agent-0.2 (deleted)" }),
+    seen(20, "/root", `tail -f ${kept}/node1/agent.log`, { program: "/usr/bin/tail" }),
     seen(21, "/root", "agent run /etc/agent.yml"),
     seen(22, null, "agent run agent-cluster-a/node2/agent.yml"),
+    seen(5, "/root", `agent demo --stop ${kept}`, { program: "/opt/bun" }),
+  )).toEqual({ theirs: [10, 11, 12, 13, 14, 15], spared: [] });
+});
+
+test("what only names the command of an agent is left alone, and all that runs below it", () => {
+  const run = `run ${kept}/node1/agent.yml`;
+  expect(judged(
+    seen(10, "/root", `tmux new -d agent ${run}`, { program: "/usr/bin/tmux" }),
+    seen(11, "/root", `agent ${run}`, { parentPid: 10 }),
+    seen(12, "/root", "vim thesis.tex", { parentPid: 10, program: "/usr/bin/vim" }),
+    seen(13, "/root", `grep ${run}`, { program: "/usr/bin/grep" }),
+    seen(14, "/root", `docker run -v ${kept}/x`, { program: "/usr/bin/docker" }),
+    seen(15, "/root", `sudo agent ${run}`, { program: null }),
     seen(5, "/root", `agent demo --stop ${kept}`),
-  )).toEqual({ theirs: [10, 11, 12, 13, 14], spared: [] });
+  )).toEqual({ theirs: [11], spared: [] });
 });
 
 test("real processes: the agents by hand end, the caller and its caller live", async () => {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "agent-cluster-")));
   const node = join(directory, "node1");
   mkdirSync(node);
-  // A shell that names what it stands for, and waits for its input to end.
-  const start = (cwd: string, ...named: string[]) =>
-    Bun.spawn(["bash", "-c", "read; true", ...named], { cwd, stdin: "pipe", stderr: "ignore" });
-  const byHand = start("/", "agent", "run", join(node, "agent.yml"));
-  const inside = start(node);
-  const other = start("/", "agent", "run", "/etc/agent.yml");
+  // A program that names what it stands for, and waits for its input to end.
+  const start = (cwd: string, program: readonly string[], ...named: string[]) =>
+    Bun.spawn([...program, ...named], { cwd, stdin: "pipe", stderr: "ignore" });
+  const agent = [process.execPath, "-e", "await Bun.stdin.text()"];
+  const shell = ["bash", "-c", "read; true", "agent"];
+  const byHand = start("/", agent, "run", join(node, "agent.yml"));
+  const inside = start(node, shell);
+  const other = start("/", agent, "run", "/etc/agent.yml");
+  const foreign = start("/", shell, "run", join(node, "agent.yml"));
   try {
     const look = () => keptProcesses(seenProcesses(), directory, process.pid).theirs.map((one) => one.pid);
     await waitFor("their commands to be seen", 10_000, () => look().length === 2);
     await stopProcesses(directory, look);
-    expect([byHand.pid, inside.pid, other.pid, process.pid].map(isAlive)).toEqual([false, false, true, true]);
+    expect([byHand, inside, other, foreign, process].map(({ pid }) => isAlive(pid))).toEqual([
+      false,
+      false,
+      true,
+      true,
+      true,
+    ]);
   } finally {
-    for (const child of [byHand, inside, other]) child.kill("SIGKILL");
+    for (const child of [byHand, inside, other, foreign]) child.kill("SIGKILL");
     rmSync(directory, { recursive: true, force: true });
   }
 });

@@ -2,13 +2,22 @@
  * The processes of a demonstration that was left running, also of agents that somebody started by hand on its
  * files, from another directory. A shell or an editor that merely looks at the directory is none of them.
  */
-import { isAbsolute, resolve } from "node:path";
-import { isDead, listPids, type ProcessStat, readProcess, workingDirectory } from "../lib/process_table.ts";
+import { basename, isAbsolute, resolve } from "node:path";
+import {
+  executable,
+  isDead,
+  listPids,
+  type ProcessStat,
+  readProcess,
+  workingDirectory,
+} from "../lib/process_table.ts";
 import { commandLine } from "./processes.ts";
 
 export interface SeenProcess extends Pick<ProcessStat, "pid" | "name" | "parentPid" | "terminal"> {
   /** null: it may not be looked at. */
   readonly directory: string | null;
+  /** The executable; null: it may not be looked at. */
+  readonly program: string | null;
   readonly command: readonly string[];
 }
 
@@ -26,8 +35,10 @@ export function keptProcesses(all: readonly SeenProcess[], directory: string, se
   const byPid = new Map(all.map((one) => [one.pid, one]));
   const callers = new Set<number>();
   for (let pid = self; byPid.has(pid) && !callers.has(pid); pid = byPid.get(pid)!.parentPid) callers.add(pid);
+  const own = programName(byPid.get(self)?.program ?? null);
   const agents = new Set(
-    all.filter((one) => !callers.has(one.pid) && runsMember(one, directory)).map((one) => one.pid),
+    all.filter((one) => !callers.has(one.pid) && isAgent(one, own) && runsMember(one, directory))
+      .map((one) => one.pid),
   );
   // An agent's callbacks and copies may work anywhere.
   for (let before = -1; before !== agents.size;) {
@@ -44,6 +55,19 @@ export function keptProcesses(all: readonly SeenProcess[], directory: string, se
     else if (one.pid !== self) spared.push(one);
   }
   return { theirs, spared };
+}
+
+/**
+ * By its executable, whose name may have a version. What only names an agent's command is a person's own: a
+ * `grep run`, or tmux, which keeps the words that it was started with and has all sessions below it.
+ */
+function isAgent({ program }: SeenProcess, own: string): boolean {
+  const name = programName(program);
+  return name !== "" && (name === own || name.startsWith("agent"));
+}
+
+function programName(program: string | null): string {
+  return basename(program?.replace(/ \(deleted\)$/, "") ?? "");
 }
 
 /** A path as it was given may be relative to where the process works. */
@@ -66,7 +90,12 @@ export function seenProcesses(): SeenProcess[] {
   for (const pid of listPids()) {
     const stat = readProcess(pid);
     if (stat === null || isDead(stat)) continue;
-    seen.push({ ...stat, directory: workingDirectory(pid), command: commandLine(pid) });
+    seen.push({
+      ...stat,
+      directory: workingDirectory(pid),
+      program: executable(pid),
+      command: commandLine(pid),
+    });
   }
   return seen;
 }
