@@ -1,6 +1,7 @@
 /** Certificate files of the REST API, read together so that a half-replaced pair is noticed as a change. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
 
 export interface CertificatePaths {
   readonly certfile: string;
@@ -28,4 +29,15 @@ export function readCertificates(paths: CertificatePaths): CertificateFiles {
   const hash = createHash("sha256");
   for (const part of [cert, key, ca ?? "", passphrase ?? ""]) hash.update(`${part.length}:`).update(part);
   return { cert, key, ca, passphrase, fingerprint: hash.digest("hex") };
+}
+
+/** Why no listener could use them: half of a renewed pair, a file that is not whole; null: one can. */
+export function certificateFault({ cert, key, ca, passphrase }: CertificateFiles): string | null {
+  try {
+    createSecureContext({ cert, key, ca, passphrase });
+    return null;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === "ERR_OSSL_X509_KEY_VALUES_MISMATCH" ? "the key is not that of the certificate" : message;
+  }
 }

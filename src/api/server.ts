@@ -10,7 +10,7 @@ import type { LocalConfig, RestApiConfig } from "../model/config.ts";
 import { Answering } from "./answering.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import type { ApiPort } from "./port.ts";
-import { type CertificateFiles, readCertificates } from "./certificates.ts";
+import { certificateFault, type CertificateFiles, readCertificates } from "./certificates.ts";
 import type { Answer } from "./http/answer.ts";
 import type { HttpRequest } from "./http/connection.ts";
 import { HttpServer } from "./http/http_server.ts";
@@ -136,8 +136,8 @@ class Listener {
   }
 
   /**
-   * Files that cannot be read may be readable at the next look. A pair that no listener takes stays that: to
-   * try it again would break the line of those who connect each time.
+   * Files that cannot be read, or half of a pair, may be whole at the next look. A pair that no listener
+   * takes stays that: to try it again would break the line of those who connect each time.
    */
   #takeFiles(why: string): void {
     const renewed = loadCertificates(this.#restapi);
@@ -202,8 +202,9 @@ function stateOf({ certfile, keyfile, cafile }: RestApiConfig): string {
 
 function loadCertificates(config: RestApiConfig): CertificateFiles | null {
   if (config.certfile === null) return null;
+  let files: CertificateFiles;
   try {
-    return readCertificates({
+    files = readCertificates({
       certfile: config.certfile,
       keyfile: config.keyfile,
       keyfilePassword: config.keyfilePassword,
@@ -214,6 +215,10 @@ function loadCertificates(config: RestApiConfig): CertificateFiles | null {
       cause: error,
     });
   }
+  // Before the old listener retires: nobody's connection is refused for half of a renewed pair.
+  const fault = certificateFault(files);
+  if (fault !== null) throw new ListenError(`restapi: the certificate files cannot be used: ${fault}`);
+  return files;
 }
 
 function listen(
