@@ -5,7 +5,8 @@
 import { expect, test } from "bun:test";
 import { World } from "../../raft/sim/mod.ts";
 import type { JsonObject } from "../model/json.ts";
-import { askPause, configure, resume } from "./requests.ts";
+import { STANDBY_CLUSTER } from "./remote.ts";
+import { askPause, configure, resume, setStandbyCluster } from "./requests.ts";
 import { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 
@@ -52,6 +53,11 @@ const EVENTS: Readonly<Record<string, (scene: Scene) => void>> = {
   "the cluster is paused": ({ cluster, others }) => {
     expect(others.some((one) => askPause(one, true))).toBe(true);
     cluster.world.after(4000, () => resume(cluster));
+  },
+  "the cluster follows a strange server for 6 s": ({ cluster, others: [one] }) => {
+    cluster.remoteAddress.start();
+    expect(setStandbyCluster(one!, STANDBY_CLUSTER)).toBe(true);
+    cluster.world.after(6000, () => expect(setStandbyCluster(one!, null)).toBe(true));
   },
   "the raft leader dies": ({ cluster, others }) => {
     const leader = cluster.leader() ?? others[0]!;
