@@ -93,9 +93,10 @@ const isAside = (name: string) => name.includes(".failed");
 
 const standbyLeader = () => leaderOf(standby, "standby_leader");
 
+/** Right after a promotion a member has not read it yet. */
 async function timelineOf(host: Host): Promise<number> {
-  const { timeline } = JSON.parse((await host.rest("/patroni")).text) as { timeline: number };
-  return timeline;
+  const isThere = ({ timeline }: { timeline?: number }) => timeline !== undefined;
+  return (await shown<{ timeline?: number }>("its timeline", host, "/patroni", isThere)).timeline!;
 }
 
 /** A member may show the leader before for a moment. */
@@ -274,6 +275,44 @@ told(
   },
 );
 
+/** Sets what `cluster` is to follow, and does not wait for it. */
+async function follows(cluster: Cluster, asked: Host, source: object | null): Promise<void> {
+  const change = {
+    method: "PATCH",
+    body: { standby_cluster: source },
+    user: `agent:${cluster.secrets.restapi}`,
+  };
+  expect(await asked.rest("/config", change)).toMatchObject({ status: 200 });
+}
+
+/** `host` begins to do what its log calls so. */
+async function begins(host: Host, line: string, change: () => Promise<void>): Promise<void> {
+  const said = () => host.log().split(line).length;
+  const before = said();
+  await change();
+  await waitFor(`"${line}" of ${host.name}`, START_MS, () => said() > before, 20);
+}
+
+told("a change of role while another one is under way: the last one counts", async () => {
+  const { cluster, client } = fixture;
+  const leader = await standbyLeader();
+  await begins(leader, "promoting self to leader", () => follows(standby, leader, null));
+  await follows(standby, leader, { ...addressesOf(cluster), primary_slot_name: "site_b" });
+  const primary = await cluster.waitForPrimary();
+  await arrives("after a promotion in between", primary, standby);
+  await standbysOn(await timelineOf(primary));
+
+  const demoting = () => follows(cluster, primary, addressesOf(standby));
+  await begins(primary, "demoting the cluster", demoting);
+  await follows(cluster, primary, null);
+  const again = await leaderOf(cluster, "leader");
+  await arrives("after a demotion in between", again, standby);
+  await standbysOn(await timelineOf(again));
+  client.read();
+  const present = await cluster.presentIds(again);
+  expect(client.acks.filter(({ id }) => !present.has(id))).toEqual([]);
+});
+
 told("the clusters change their roles: nothing that was acknowledged is lost", async () => {
   const { cluster, client } = fixture;
   await standbyLeader();
@@ -288,3 +327,22 @@ told("the clusters change their roles: nothing that was acknowledged is lost", a
   const present = await standby.presentIds(primary);
   expect(client.acks.filter(({ id }) => !present.has(id))).toEqual([]);
 });
+
+told(
+  "and change them back: each former primary streams from the other one, and nothing is lost",
+  async () => {
+    const { cluster, client } = fixture;
+    await leaderOf(cluster, "standby_leader");
+    const { host, port } = addressesOf(cluster);
+    const there = ["--host", host, "--port", String(port), "--primary-slot-name", "site_b"];
+    expect(await standby.ctl("demote-cluster", "--force", ...there)).toContain("successfully demoted");
+    await cluster.ctl("promote-cluster", "--force");
+    const primary = await leaderOf(cluster, "leader");
+    await arrives("and back", primary, standby);
+    await standbysOn(await timelineOf(primary));
+    await client.waitForWrite(nowMs(), START_MS, primary.name);
+    client.read();
+    const present = await cluster.presentIds(primary);
+    expect(client.acks.filter(({ id }) => !present.has(id))).toEqual([]);
+  },
+);

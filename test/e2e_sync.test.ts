@@ -8,7 +8,7 @@ import type { Cluster } from "../src/demo/cluster.ts";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { signal } from "../src/demo/processes.ts";
-import { waitFor } from "../src/demo/wait_for.ts";
+import { sleep, waitFor } from "../src/demo/wait_for.ts";
 import { findPrograms } from "../src/postgres/programs.ts";
 import { lostWhileHeld, strictWhileHeld } from "./bench/first_commits.ts";
 import { Sessions } from "./bench/first_commits_sessions.ts";
@@ -228,6 +228,46 @@ story("every process is killed at once: nothing is lost", async (fixture) => {
   await fixture.client.waitForWrite(nowMs(), WRITES_MS, again.name);
   expect(await fixture.lostOn(again, 0)).toEqual([]);
 });
+
+/** Both standbys are to acknowledge, so that the last one has all and may take over in its turn. */
+const FIRST_SECONDS = [
+  { mode: "quorum", strict: false, afterMs: 700 },
+  { mode: "on", strict: true, afterMs: 300 },
+] as const;
+for (const { mode, strict, afterMs } of FIRST_SECONDS) {
+  story(
+    `${mode}, ${
+      strict ? "strict" : "not strict"
+    }: a new primary dies ${afterMs} ms after it is told to be one`,
+    async (fixture) => {
+      const { cluster } = fixture;
+      const keys = { synchronous_mode: mode, synchronous_mode_strict: strict, synchronous_node_count: 2 };
+      const set = Object.entries(keys).flatMap(([key, value]) => ["-s", `${key}=${value}`]);
+      await cluster.ctl("edit-config", "-q", ...set, "--force");
+      const old = await fixture.healed();
+      await standbys(fixture, old, 2, 0);
+      const others = cluster.others(old);
+      const told = (host: Host) => host.log().split("promoting self to leader").length;
+      const before = new Map(others.map((host) => [host, told(host)]));
+      const begin = nowMs();
+      await old.powerOff();
+      const isTold = () => others.find((host) => told(host) > before.get(host)!);
+      const next = await waitFor("a promotion", START_MS, isTold, 10);
+      await sleep(afterMs);
+      const end = nowMs();
+      await next.powerOff();
+      const [last] = others.filter((host) => host !== next) as [Host];
+      old.start();
+      await waitFor(`the lead of ${last.name}`, START_MS, () => last.answers("/primary"));
+      expect(await fixture.lostOn(last, 0)).toEqual([]);
+      const primary = await fixture.healed();
+      expect(await fixture.lostOn(primary, 0)).toEqual([]);
+      fixture.expectOnePrimary(old, begin);
+      fixture.expectOnePrimary(next, end);
+      await cluster.ctl("edit-config", "-q", "-s", "synchronous_node_count=null", "--force");
+    },
+  );
+}
 
 story("switched off commits wait for nobody; switched on again they do", async (fixture) => {
   const { cluster } = fixture;
