@@ -109,12 +109,23 @@ export class PeerLink {
   /** Takes a connection that the peer dialed and that has proved itself. */
   accepted(connection: PeerConnection): void {
     connection.shareWith(this.#share);
-    const old = this.#accepted;
+    const old = [this.#accepted, this.#outdated];
     this.#accepted = null;
-    old?.close("replaced by a newer connection");
+    if (this.#outdated) this.#dialed = null;
+    for (const one of old) one?.close("replaced by a newer connection");
     // The peer is most likely another process: code that keeps state for each connection must begin anew.
-    if (old && !this.#dialed) this.#options.onPeer(false);
+    if (old.some((one) => one !== null) && !this.#dialed) this.#options.onPeer(false);
     this.#opened(() => (this.#accepted = connection));
+  }
+
+  /**
+   * The dialed connection, when the peer has it no more: a member that has one does not dial. It may be open
+   * here until the silence ends it, where the peer's host or the path has gone without a word, and the member
+   * of the lower id would go on sending on it. A young one is of two members that dialed each other at once.
+   */
+  get #outdated(): PeerConnection | null {
+    const dialed = this.#dialed;
+    return dialed !== null && this.#options.clock.now() - dialed.sinceMs > STABLE_MS ? dialed : null;
   }
 
   /** Notes that an open connection has ended. */

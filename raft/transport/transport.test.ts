@@ -16,6 +16,8 @@ interface Side {
   readonly transport: Transport;
   readonly frames: [number, number, string][];
   readonly connected: Set<number>;
+  /** What was said of connections, in order. */
+  readonly told: (readonly [peer: number, connected: boolean])[];
   /** Members at whose address another cluster answers. */
   readonly elsewhere: Set<number>;
 }
@@ -31,11 +33,15 @@ afterEach(() => {
 });
 
 function begin(id: number, transport: Transport): Side {
-  const side: Side = { id, transport, frames: [], connected: new Set(), elsewhere: new Set() };
+  const side: Side = { id, transport, frames: [], connected: new Set(), told: [], elsewhere: new Set() };
   open.push(transport);
   transport.start({
     onFrame: (from, channel, payload) => side.frames.push([from, channel, Buffer.from(payload).toString()]),
-    onPeer: (peer, connected) => void (connected ? side.connected.add(peer) : side.connected.delete(peer)),
+    onPeer: (peer, connected) => {
+      side.told.push([peer, connected]);
+      if (connected) side.connected.add(peer);
+      else side.connected.delete(peer);
+    },
     onOtherCluster: (peer) => void side.elsewhere.add(peer),
   });
   return side;
@@ -346,7 +352,7 @@ async function relay(target: number) {
     for (const [from, to] of [[incoming, outgoing], [outgoing, incoming]] as const) {
       from.on("data", (chunk) => void (state.paused || to.write(chunk)));
       from.on("error", () => to.destroy());
-      from.on("close", () => to.destroy());
+      from.on("close", () => void (state.paused || to.destroy()));
     }
   });
   servers.push(server);
@@ -366,6 +372,30 @@ test("a connection that falls silent is given up and replaced when the path is b
   await until("given up", () => !a.connected.has(2) && !b.connected.has(1));
   between.paused = false;
   await until("connected again", () => a.connected.has(2) && b.connected.has(1));
+});
+
+test("a member that dials takes the place of the connection that was dialed to it long before", async () => {
+  const ports = [await freePort(), await freePort(), await freePort()];
+  const between = await relay(ports[1]!);
+  let aheadMs = 0;
+  const a = tcp(1, ports, {
+    peers: [{ id: 2, name: null, addr: `127.0.0.1:${between.port}` }],
+    clock: { ...monotonicClock, now: () => monotonicClock.now() + aheadMs },
+    silenceMs: 60_000,
+  });
+  const former = tcp(2, ports, { peers: [{ id: 1, name: null, addr: "127.0.0.1:1" }] });
+  await until("connected", () => a.connected.has(2) && former.connected.has(1));
+  // Its host loses its power, and no packet says so. Another one starts in its place.
+  between.paused = true;
+  former.transport.close();
+  aheadMs = 5000;
+  const next = tcp(2, [ports[0]!, ports[2]!]);
+  await until("arrived", () => {
+    a.transport.send(2, 1, Buffer.from("x"));
+    return next.frames.length > 0;
+  });
+  // What was known of the other process is not known of this one.
+  expect(a.told).toEqual([[2, true], [2, false], [2, true]]);
 });
 
 test("frames to a member that does not read are dropped, not kept without bound", async () => {

@@ -66,6 +66,13 @@ export const TRANSPORT_MUTATIONS: readonly Mutation[] = [
       "if (flaw !== '') connection.sendHello",
     ],
   ]),
+  ...mutationsOf("raft/transport/peer_link.ts", ["raft/transport/transport.test.ts"], [
+    [
+      "dialed-connection-outlives-its-peer",
+      "sinceMs > STABLE_MS ? dialed : null",
+      "sinceMs < 0 ? dialed : null",
+    ],
+  ]),
   ...mutationsOf("raft/transport/visit.ts", LAYERS, [
     [
       "visited-certificate-not-compared",
