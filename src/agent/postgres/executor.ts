@@ -80,6 +80,7 @@ export class PostgresExecutor implements PostgresPort {
     this.#monitor = new PostgresMonitor(this.#context, { tick: () => this.#onTick(), seen: settle });
     this.#slots = new PostgresSlots(
       this.#context,
+      this.#monitor,
       () => this.#background("settings for logical slots", this.#upkeep.syncedSlotsChanged()),
     );
     this.#writes = new WriteProof(this.#context);

@@ -86,15 +86,26 @@ export class PostgresMonitor implements DirectoryListener {
    * whose postmaster hangs: it does not tell its backends, and clients would go on writing data that no
    * standby receives.
    */
-  endSessions(): Promise<void> {
+  async endSessions(): Promise<void> {
+    try {
+      await this.ask(this.#connection?.pid ?? null, (connection) => connection.query(END_SESSIONS));
+    } catch (error) {
+      this.#context.parts.log.debug("end_sessions", `sessions were not ended: ${errorText(error)}`);
+    }
+  }
+
+  /**
+   * Asks the server of that pid between two looks, over the connection that stands; null: there is none. A
+   * connection of its own costs the agent and PostgreSQL more than the question. Rejects when it fails.
+   */
+  ask<Answer>(
+    pid: number | null,
+    question: (connection: Connection) => Promise<Answer>,
+  ): Promise<Answer | null> {
     return this.#turns.take(async () => {
       const connection = this.#connection;
-      if (connection === null || connection.to.ended) return;
-      try {
-        await connection.to.query(END_SESSIONS);
-      } catch (error) {
-        this.#context.parts.log.debug("end_sessions", `sessions were not ended: ${errorText(error)}`);
-      }
+      if (connection === null || connection.pid !== pid || connection.to.ended) return null;
+      return await question(connection.to);
     });
   }
 

@@ -28,6 +28,7 @@ import {
 import type { SlotState, WantedSlot } from "../../postgres/slot_state.ts";
 import { slotName } from "../../model/slot_name.ts";
 import type { PostgresContext } from "./context.ts";
+import type { PostgresMonitor } from "./monitor.ts";
 import { HeldWal } from "./held_wal.ts";
 import type { WantedSlots } from "./port.ts";
 import { SlotCopies } from "./slot_copies.ts";
@@ -63,10 +64,16 @@ export class PostgresSlots {
 
   readonly copies: SlotCopies;
   readonly #context: PostgresContext;
+  readonly #monitor: Pick<PostgresMonitor, "ask">;
   readonly #syncedChanged: () => void;
 
-  constructor(context: PostgresContext, syncedChanged: () => void) {
+  constructor(
+    context: PostgresContext,
+    monitor: Pick<PostgresMonitor, "ask">,
+    syncedChanged: () => void,
+  ) {
     this.#context = context;
+    this.#monitor = monitor;
     this.#syncedChanged = syncedChanged;
     this.copies = new SlotCopies(context);
   }
@@ -127,7 +134,7 @@ export class PostgresSlots {
 
   async #once(): Promise<void> {
     const context = this.#context;
-    const { server, guard, clock, memory } = context.parts;
+    const { guard, clock, memory } = context.parts;
     const { postmaster } = guard.view();
     if (postmaster === null || !this.#isReady()) return;
     const subject = this.#subject();
@@ -139,28 +146,29 @@ export class PostgresSlots {
     const desired = this.#desired;
     // As long as nothing was said, nothing is known to be superfluous.
     if (desired === null) return;
-    await server.with(
-      { applicationName: "agent slots", statementTimeoutMs: CREATE_LIMIT_MS },
-      async (connection) => {
-        const { slots, failures } = await this.#compare(connection, desired, postmaster.writable);
-        if (memory.server?.pid !== postmaster.pid) return;
-        const permanent = desired.permanent.map(({ name }) => name);
-        memory.server.slots = slots.map((slot) => slotView(slot, permanent.includes(slot.name)));
-        const synced = slots.some((slot) => slot.synced);
-        if (synced !== memory.syncedSlots) {
-          memory.syncedSlots = synced;
-          this.#syncedChanged();
-        }
-        for (const line of this.#held.note(slots)) context.warn(line);
-        context.parts.changed();
-        if (failures.length > 0) throw new Error(failures.join("; "));
-      },
-    );
+    const { slots, failures } = await this.#compare(postmaster.pid, desired, postmaster.writable);
+    if (memory.server?.pid !== postmaster.pid) return;
+    const permanent = desired.permanent.map(({ name }) => name);
+    memory.server.slots = slots.map((slot) => slotView(slot, permanent.includes(slot.name)));
+    const synced = slots.some((slot) => slot.synced);
+    if (synced !== memory.syncedSlots) {
+      memory.syncedSlots = synced;
+      this.#syncedChanged();
+    }
+    for (const line of this.#held.note(slots)) context.warn(line);
+    context.parts.changed();
+    if (failures.length > 0) throw new Error(failures.join("; "));
+  }
+
+  /** Over a connection of its own: what is done may take longer than a look of the monitor. */
+  #alone<Result>(use: (connection: Connection) => Promise<Result>): Promise<Result> {
+    const options = { applicationName: "agent slots", statementTimeoutMs: CREATE_LIMIT_MS };
+    return this.#context.parts.server.with(options, use);
   }
 
   /** The slots as they are in the end, and what could not be done, for people. */
   async #compare(
-    connection: Connection,
+    pid: number,
     desired: WantedSlots,
     asPrimary: boolean,
   ): Promise<{ readonly slots: readonly SlotState[]; readonly failures: readonly string[] }> {
@@ -170,9 +178,13 @@ export class PostgresSlots {
     const nowMs = context.parts.clock.now();
     const made = readMadeSlots(context.dataDir);
     const wanted = this.#wanted(desired, asPrimary);
-    const existing = await readSlots(connection);
-    // Told to become a primary, and none yet: PostgreSQL makes no logical slot before.
-    const promoting = asPrimary && await isInRecovery(connection);
+    const read = async (connection: Connection) => ({
+      existing: await readSlots(connection),
+      // Told to become a primary, and none yet: PostgreSQL makes no logical slot before.
+      promoting: asPrimary && await isInRecovery(connection),
+    });
+    // At rest nothing is to be done, and nobody connects.
+    const { existing, promoting } = await this.#monitor.ask(pid, read) ?? await this.#alone(read);
     if (promoting) this.#dueMs = nowMs + UNTIL_PROMOTED_MS;
     else this.#noteReaders(desired, existing, asPrimary);
     this.#noteUse(existing, wanted, made, nowMs);
@@ -197,9 +209,21 @@ export class PostgresSlots {
     };
     const all = planSlots(input);
     const plan = promoting ? { ...all, create: all.create.filter(({ plugin }) => plugin === null) } : all;
-    const failures = [...clashes, ...await this.#carryOut(connection, plan, input)];
+    // A member's own copying may have made its slot first: by its name it is one of the agent's.
+    const ours = new Map(made);
+    const ignored = existing.filter(input.kept).map(({ name }) => name);
+    for (const { name, maker } of wanted) if (!ignored.includes(name)) ours.set(name, maker);
     const isAsPlanned = plan.drop.length + plan.create.length + plan.advance.length === 0;
-    return { slots: isAsPlanned ? existing : await readSlots(connection), failures };
+    const end = isAsPlanned ? { slots: existing, failures: [] } : await this.#alone(async (connection) => {
+      const failures = await this.#carryOut(connection, plan, input, ours);
+      return { slots: await readSlots(connection), failures };
+    });
+    const uncopied = await this.copies.stage(plan.copy).then(
+      () => [],
+      (error: unknown) => [`logical slots of the primary: ${errorText(error)}`],
+    );
+    if (made.size > 0 || ours.size > 0) writeMadeSlots(context.dataDir, ours);
+    return { slots: end.slots, failures: [...clashes, ...end.failures, ...uncopied] };
   }
 
   /**
@@ -253,14 +277,14 @@ export class PostgresSlots {
     for (const name of idle) if (!this.#idleSinceMs.has(name)) this.#idleSinceMs.set(name, nowMs);
   }
 
-  /** What could not be made, and why. */
-  async #carryOut(connection: Connection, plan: SlotPlan, input: SlotPlanInput): Promise<readonly string[]> {
+  /** What could not be made, and why. Slots that are dropped leave the map. */
+  async #carryOut(
+    connection: Connection,
+    plan: SlotPlan,
+    { existing, wanted, made }: SlotPlanInput,
+    ours: Map<string, Maker>,
+  ): Promise<readonly string[]> {
     const context = this.#context;
-    const { existing, wanted, made } = input;
-    const ignored = existing.filter(input.kept).map(({ name }) => name);
-    // A member's own copying may have made its slot first: by its name it is one of the agent's.
-    const ours = new Map(made);
-    for (const { name, maker } of wanted) if (!ignored.includes(name)) ours.set(name, maker);
     // Written before they are made: one that the agent does not know as its own would be kept, with its WAL,
     // for ever.
     if (plan.create.length > 0) writeMadeSlots(context.dataDir, ours);
@@ -281,10 +305,6 @@ export class PostgresSlots {
       }
     }
     failures.push(...await this.#advance(connection, plan.advance));
-    await this.copies.stage(plan.copy).catch((error: unknown) => {
-      failures.push(`logical slots of the primary: ${errorText(error)}`);
-    });
-    if (made.size > 0 || ours.size > 0) writeMadeSlots(context.dataDir, ours);
     return failures;
   }
 
