@@ -8,7 +8,9 @@ import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { isSet } from "../../model/merge.ts";
 import { type DcsState, isInitialized } from "../../model/records.ts";
+import { remoteOf } from "../../model/standby_cluster.ts";
 import { otherMembers, syncCheck } from "../../model/sync_fit.ts";
+import { parseConnUrl } from "../../postgres/upstream.ts";
 import { timingProblems } from "../compose/dynamic_reader.ts";
 
 /**
@@ -52,7 +54,38 @@ export function membersCheck(
   const [wanted, before] = [keys(value), present === null ? null : keys(present)];
   const { refusals, warnings } = syncCheck(wanted, before, otherMembers(state));
   const isTooEarly = endsStandbyCluster(wanted, before) && !isInitialized(state);
-  return { refusals: isTooEarly ? [...refusals, NO_DATA_YET] : refusals, warnings };
+  return {
+    refusals: [...refusals, ...(isTooEarly ? [NO_DATA_YET] : []), ...ownMembers(wanted, before, state)],
+    warnings,
+  };
+}
+
+/**
+ * The servers to follow that are members of this cluster, by their recorded addresses. They have its system
+ * identifier, so nothing else would tell that all of them stop taking writes, and none has a primary.
+ */
+function ownMembers(
+  wanted: DynamicConfig,
+  before: DynamicConfig | null,
+  { members }: Pick<DcsState, "members">,
+): string[] {
+  const urlOf = (keys: DynamicConfig | null) =>
+    keys?.standbyCluster ? remoteOf(keys.standbyCluster).connUrl : "";
+  if (urlOf(wanted) === urlOf(before)) return [];
+  const followed = addressesOf(urlOf(wanted));
+  return Object.values(members).flatMap(({ name, connUrl }) =>
+    addressesOf(connUrl).filter((address) => followed.includes(address)).map((address) =>
+      `standby_cluster: the server at ${address} is ${name}, a member of this very cluster: no member would ` +
+      "take writes, and there would be no primary to follow"
+    )
+  );
+}
+
+function addressesOf(connUrl: string): readonly string[] {
+  const address = parseConnUrl(connUrl);
+  if (address === null) return [];
+  const ports = address.port.split(",");
+  return address.host.split(",").map((host, at) => `${host}:${ports[at]}`);
 }
 
 function endsStandbyCluster(wanted: DynamicConfig, before: DynamicConfig | null): boolean {

@@ -226,3 +226,18 @@ test("a standby cluster without data is not promoted, as that would make an empt
     kind: "ok",
   });
 });
+
+test("a cluster is not demoted to a member of its own: it would take no writes, and follow nobody; forced it is", async () => {
+  const config = { value: {}, revision: 3, ttlMs: 5000 };
+  const members = { b: { name: "b", connUrl: "postgres://10.0.0.2:5432/postgres", tags: {} } };
+  const state = { config, members } as unknown as Partial<DcsState>;
+  const demote = (host: string, port: number, force: boolean) =>
+    changes(state).records.patchConfig({ standby_cluster: { host, port } }, null, force);
+  const why = expect.stringContaining("10.0.0.2:5432 is b, a member of this very cluster");
+  for (const host of ["10.0.0.2", "10.0.0.9,10.0.0.2"]) {
+    expect(await demote(host, 5432, false)).toMatchObject({ kind: "hopeless", reason: why });
+    expect(await demote(host, 5432, true)).toMatchObject({ kind: "ok", warnings: [why] });
+  }
+  // The other cluster may be on the same hosts.
+  expect(await demote("10.0.0.2", 5433, false)).toMatchObject({ kind: "ok", warnings: [] });
+});
