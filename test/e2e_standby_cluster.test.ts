@@ -327,22 +327,3 @@ told("the clusters change their roles: nothing that was acknowledged is lost", a
   const present = await standby.presentIds(primary);
   expect(client.acks.filter(({ id }) => !present.has(id))).toEqual([]);
 });
-
-told(
-  "and change them back: each former primary streams from the other one, and nothing is lost",
-  async () => {
-    const { cluster, client } = fixture;
-    await leaderOf(cluster, "standby_leader");
-    const { host, port } = addressesOf(cluster);
-    const there = ["--host", host, "--port", String(port), "--primary-slot-name", "site_b"];
-    expect(await standby.ctl("demote-cluster", "--force", ...there)).toContain("successfully demoted");
-    await cluster.ctl("promote-cluster", "--force");
-    const primary = await leaderOf(cluster, "leader");
-    await arrives("and back", primary, standby);
-    await standbysOn(await timelineOf(primary));
-    await client.waitForWrite(nowMs(), START_MS, primary.name);
-    client.read();
-    const present = await cluster.presentIds(primary);
-    expect(client.acks.filter(({ id }) => !present.has(id))).toEqual([]);
-  },
-);
