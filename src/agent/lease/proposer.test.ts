@@ -33,3 +33,21 @@ test("what is owed is proposed again after a refusal, with a pause that grows, a
   expect(proposer.repeat(COMMAND, () => {})).toBe(true);
   expect(proposed).toBe(times.length + 4);
 });
+
+test("who asks for what is under way gets its outcome, or one of its own where that was not applied", () => {
+  const ends: ((outcome: ProposeOutcome) => void)[] = [];
+  const propose = (_command: Uint8Array, done: (outcome: ProposeOutcome) => void) => void ends.push(done);
+  const clock = { now: () => 0 };
+  const proposer = new Proposer("a", { propose } as unknown as Raft, () => 0, clock, new MemoryLog());
+  const got: string[] = [];
+  proposer.propose(COMMAND, ({ kind }) => got.push(`owed ${kind}`));
+  for (const who of ["first", "second"]) proposer.request(COMMAND, ({ kind }) => got.push(`${who} ${kind}`));
+  expect(ends).toHaveLength(1);
+  // Bound to a term that is over.
+  ends[0]!({ kind: "rejected", reason: "not the leader" });
+  expect(got).toEqual(["owed refused"]);
+  expect(ends).toHaveLength(2);
+  ends[1]!({ kind: "applied", index: 1, result: { ok: true, revision: 7 } });
+  expect(got).toEqual(["owed refused", "first done", "second done"]);
+  expect(ends).toHaveLength(2);
+});

@@ -23,7 +23,8 @@ const FIRST_PAUSE_MS = 50;
 const MAX_PAUSE_MS = 2000;
 
 export class Proposer {
-  #underWay = new Set<string>();
+  /** The commands under way, with what waits for the end of each. */
+  readonly #underWay = new Map<string, ((outcome: CommandOutcome) => void)[]>();
   /**
    * The last failures of commands that are proposed again and again, by key, with the time of the next try.
    * `times`: so often in a row for that reason.
@@ -57,14 +58,27 @@ export class Proposer {
   propose(body: CommandBody, done: (outcome: CommandOutcome) => void, onlyInTerm?: number): boolean {
     const key = JSON.stringify(body);
     if (this.#underWay.has(key)) return false;
-    this.#underWay.add(key);
+    this.#underWay.set(key, []);
     const command = encodeCommand({ ...body, by: this.#name, at: new Date(this.#wallMs()).toISOString() });
     const finish = (outcome: ProposeOutcome) => {
+      const waiting = this.#underWay.get(key) ?? [];
       this.#underWay.delete(key);
-      done(translate(outcome));
+      const translated = translate(outcome);
+      done(translated);
+      for (const waits of waiting) waits(translated);
     };
     this.#raft.propose(command, finish, { onlyInTerm, version: commandVersion(body) });
     return true;
+  }
+
+  /**
+   * The same for somebody who is owed an answer: if the command is under way already, its outcome is this
+   * one's, too. Where it was not applied, it is proposed anew: it may have been bound to a term of raft.
+   */
+  request(body: CommandBody, done: (outcome: CommandOutcome) => void): void {
+    const waiting = this.#underWay.get(JSON.stringify(body));
+    if (waiting === undefined) this.propose(body, done);
+    else waiting.push((outcome) => outcome.kind === "done" ? done(outcome) : this.request(body, done));
   }
 
   /**

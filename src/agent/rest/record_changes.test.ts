@@ -15,13 +15,12 @@ function changes(
   found = NOTHING_FOUND,
 ): { readonly records: RecordChanges; readonly proposed: unknown[] } {
   const proposed: unknown[] = [];
-  const proposer = {
-    propose: (body: unknown, done: (outcome: { kind: "done"; revision: number }) => void) => {
+  const proposer: Pick<Proposer, "request"> = {
+    request: (body, done) => {
       proposed.push(body);
       done({ kind: "done", revision: 1 });
-      return true;
     },
-  } as unknown as Proposer;
+  };
   const records = new RecordChanges({
     records: () => ({ ...emptyState(), ...state }),
     config: () => parsedConfig(MINIMAL),

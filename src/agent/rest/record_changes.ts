@@ -27,7 +27,7 @@ const REPLACE_TRIES = 5;
 export interface RecordChangesOptions {
   readonly records: () => DcsState;
   readonly config: () => LocalConfig;
-  readonly proposer: Proposer;
+  readonly proposer: Pick<Proposer, "request">;
   readonly wallMs: () => number;
   /** Asks the members what they find in a configuration. */
   readonly check: (value: JsonObject, present: JsonObject | null) => Promise<ConfigCheck>;
@@ -126,11 +126,7 @@ export class RecordChanges {
   }
 
   propose(body: CommandBody): Promise<CommandOutcome> {
-    return new Promise((resolve) => {
-      if (!this.#options.proposer.propose(body, resolve)) {
-        resolve({ kind: "refused", reason: "the same request is under way" });
-      }
-    });
+    return new Promise((resolve) => this.#options.proposer.request(body, resolve));
   }
 }
 
