@@ -48,7 +48,7 @@ export function nodeView(
     syncFrozen: syncPen.isFrozen(dcs.state.sync.revision),
     ...(broken === undefined || broken.size === 0 ? {} : { syncWithout: syncRulesLeftOut(broken) }),
     statuses: voter.board.seen(nowMs),
-    unheard: voter.board.unheard(nowMs),
+    unheard: voter.board.unheard(options.peers().filter((id) => id !== raft.id), nowMs),
     raftLeads: raft.status().leader !== null,
     stopping: wishes.stopping,
     wantsRestart: wishes.restart,

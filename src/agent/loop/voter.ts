@@ -286,6 +286,7 @@ export class Voter {
       this.#duties.peer(event.id, event.connected);
       this.#statuses.peer(event.id, event.connected);
     } else if (event.kind === "state") {
+      if (event.leader !== null) this.board.ledAt(this.#options.clock.now());
       this.#leadership.raftLeader(event.leader !== null, event.role === "leader");
       this.#leadership.roleChanged(event.role === "leader" ? event.term : null);
       this.#duties.raftLeader(event.leader !== null);

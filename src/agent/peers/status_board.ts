@@ -13,7 +13,9 @@ import type { WitnessNotice } from "../../model/witness_notice.ts";
 import { WalCourse } from "./wal_course.ts";
 
 const WITNESS_FRESH_MS = 10_000;
-/** A peer that connects says at once what it has. One that has not said it by then is not waited for. */
+/**
+ * A peer that connects says at once what it has. Hosts that are started together take a moment more, or less.
+ */
 const ARRIVING_MS = 3000;
 
 export class StatusBoard {
@@ -25,6 +27,8 @@ export class StatusBoard {
   readonly #course = new WalCourse();
   /** When each connected peer has connected, by raft id. */
   readonly #arrivals = new Map<number, number>();
+  /** When raft had its first leader in this life; null: it has had none. */
+  #ledMs: number | null = null;
   /** What was last asked for: within one look it is asked for several times. */
   #seen: { readonly nowMs: number; readonly records: DcsState; readonly statuses: SeenStatus[] } | null =
     null;
@@ -98,18 +102,28 @@ export class StatusBoard {
     else this.#arrivals.delete(id);
   }
 
+  /** Raft has a leader. The first time counts: until then nobody could act, however long this node waited. */
+  ledAt(nowMs: number): void {
+    this.#ledMs ??= nowMs;
+  }
+
   /**
-   * Raft ids of the peers that connected a moment ago and have not said what they have: they said nothing, or
-   * that they do not know it themselves yet.
+   * Those of `peers`, raft ids, that have not said what they have: nothing since they connected, or that they
+   * do not know it themselves yet. Each is waited for only a moment, from its connection or the first leader
+   * on: one that is not there may be off.
    */
-  unheard(nowMs: number): readonly number[] {
+  unheard(peers: readonly number[], nowMs: number): readonly number[] {
+    const ledMs = this.#ledMs;
+    if (ledMs === null) return peers;
     const said = (id: number, sinceMs: number) =>
-      (this.#witnesses.get(id)?.atMs ?? -Infinity) >= sinceMs ||
+      [...this.#witnesses].some(([from, { atMs }]) => from === id && atMs >= sinceMs) ||
       [...this.#entries.values()].some(({ status, atMs, from }) =>
         from === id && atMs >= sinceMs && (status.directoryUsable || status.state !== "starting")
       );
-    return [...this.#arrivals].filter(([id, atMs]) => nowMs - atMs < ARRIVING_MS && !said(id, atMs))
-      .map(([id]) => id);
+    return peers.filter((id) => {
+      const arrivalMs = this.#arrivals.get(id) ?? -Infinity;
+      return nowMs - Math.max(arrivalMs, ledMs) < ARRIVING_MS && !said(id, arrivalMs);
+    });
   }
 
   /** For how long each standby has lacked WAL that the primary had, by name; see WalCourse. */

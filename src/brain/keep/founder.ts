@@ -4,7 +4,7 @@
  * before none, and a standby founds nothing. Where two could be meant, neither claims: an operator must
  * choose. That includes a primary whose WAL ends before that of another member on the same timeline: it was
  * restored, or is an older copy, since a standby never has more than the primary that it followed. Nobody
- * claims before each member that is connected has said what it has.
+ * claims before each member has said what it has, or has had a moment to be there and say it.
  */
 import type { MemberStatus } from "../../model/member_status.ts";
 import { formatLsn } from "../../model/lsn.ts";
@@ -29,10 +29,10 @@ export function founding(view: NodeView): Outcome {
   return onceHeard(view, founded(view));
 }
 
-/** A claim, but not before each member that is connected has said what it has: that may go before this. */
+/** A claim, but not before each member has had a moment to say what it has: that may go before this. */
 export function onceHeard({ unheard = [] }: NodeView, claim: Outcome): Outcome {
   if (unheard.length === 0 || claim.actions.length === 0) return claim;
-  return decide(`waiting to hear what the members have that have just connected (${unheard.length})`);
+  return decide(`waiting a moment to hear what the other members have (${unheard.length} have not said it)`);
 }
 
 function founded(view: NodeView): Outcome {

@@ -63,7 +63,7 @@ export interface NodeView {
   /** Any process of the data directory lives. */
   readonly anyProcess: boolean;
   readonly statuses: readonly SeenStatus[];
-  /** Raft ids of peers that connected a moment ago and have not said yet what they have. Absent: none. */
+  /** Raft ids of members that have not said yet what they have, for a moment at the most. Absent: none. */
   readonly unheard?: readonly number[];
   /** ms for which a running standby has not been streaming from the present holder on its timeline. */
   readonly notStreamingForMs: number;
