@@ -83,7 +83,7 @@ story(
 story("a guard lets go of the code that only its start needed", async (fixture) => {
   const primary = await fixture.healed();
   const guard = fixture.cluster.others(primary)[0]!.guardPid();
-  // Of the executable it has 40 MiB mapped after the start, and 12 to 20 of them when it has let go.
+  // After its start it has 40 MiB of the executable mapped, and 12 to 20 MiB once it has let go of the rest.
   const mappedMib = () =>
     Number(/^RssFile:\s+(\d+)/m.exec(readFileSync(`/proc/${guard}/status`, "utf8"))![1]) / 1024;
   await waitFor("fewer mapped pages", 60_000, () => mappedMib() < 30);

@@ -4,6 +4,7 @@
  * other nodes that look, so that the first members find each other.
  */
 import type { NodeId } from "../core/types.ts";
+import { START_MS } from "../transport/peer_link.ts";
 import { type SocketLayer, tcpLayer } from "../transport/socket_layer.ts";
 import { TcpTransport } from "../transport/tcp_transport.ts";
 import type { TransportError } from "../transport/transport_error.ts";
@@ -22,8 +23,6 @@ const SAY_EVERY_MS = 60_000;
 const PATIENCE_MS = 1000;
 /** Delay of the first reason, which may become a better one meanwhile. */
 const SAY_AFTER_MS = 2000;
-/** Members that are started one after another find each other within this time; later it is a fault. */
-const START_MS = 10_000;
 
 /** The node that looks for its cluster, and where it looks. */
 export interface FindOptions {

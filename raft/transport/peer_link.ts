@@ -16,7 +16,7 @@ import type { SocketLayer } from "./socket_layer.ts";
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
 /** A member that starts with this one may not be there yet for so long, which is no fault. */
-const START_MS = 10_000;
+export const START_MS = 10_000;
 /** Reasons of a member that starts, or looks for its cluster: it ends the one listener and begins another. */
 const NOT_THERE_YET = /\b(?:ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ETIMEDOUT)\b|^closed/;
 /** Least life of a connection; a shorter one is a failure, and the next try waits longer. */
@@ -109,9 +109,10 @@ export class PeerLink {
   /** Takes a connection that the peer dialed and that has proved itself. */
   accepted(connection: PeerConnection): void {
     connection.shareWith(this.#share);
-    const old = [this.#accepted, this.#outdated];
+    const outdated = this.#outdated;
+    const old = [this.#accepted, outdated];
     this.#accepted = null;
-    if (this.#outdated) this.#dialed = null;
+    if (outdated !== null) this.#dialed = null;
     for (const one of old) one?.close("replaced by a newer connection");
     // The peer is most likely another process: code that keeps state for each connection must begin anew.
     if (old.some((one) => one !== null) && !this.#dialed) this.#options.onPeer(false);

@@ -8,7 +8,7 @@ import { connect, type Connection, type ConnectOptions, sqlState } from "./conne
 import { errorText } from "./error_text.ts";
 import { parseHistory, type TimelineHistory } from "./history.ts";
 import { quoteIdentifier } from "./quote.ts";
-import { parseConnUrl } from "./upstream.ts";
+import { parseConnUrl, serversOf } from "./upstream.ts";
 
 export interface SourceIdentity {
   readonly systemId: string;
@@ -169,11 +169,10 @@ async function identityOf(url: string, credentials: Credentials, applicationName
 
 /** One URL for each host. */
 function singleUrls(connUrl: string): readonly string[] {
-  const address = parseConnUrl(connUrl);
-  if (address === null) throw new Error(`not a connection URL: ${connUrl}`);
-  const ports = address.port.split(",");
-  return address.host.split(",").map((host, at) =>
-    `postgres://${host.includes(":") ? `[${host}]` : host}:${ports[at] ?? "5432"}/${address.database}`
+  const servers = serversOf(connUrl);
+  if (servers.length === 0) throw new Error(`not a connection URL: ${connUrl}`);
+  return servers.map(({ host, port, database }) =>
+    `postgres://${host.includes(":") ? `[${host}]` : host}:${port}/${database}`
   );
 }
 

@@ -29,6 +29,14 @@ export function parseConnUrl(url: string): ServerAddress | null {
   return database === null ? null : { host: hosts.join(","), port: ports.join(","), database };
 }
 
+/** The servers that the URL names, one by one; none when it is no such URL. */
+export function serversOf(url: string): readonly ServerAddress[] {
+  const address = parseConnUrl(url);
+  if (address === null) return [];
+  const ports = address.port.split(",");
+  return address.host.split(",").map((host, at) => ({ ...address, host, port: ports[at]! }));
+}
+
 /** null for invalid percent signs: the URL comes from another member. */
 function decoded(text: string): string | null {
   try {

@@ -58,10 +58,10 @@ export class Proposer {
   propose(body: CommandBody, done: (outcome: CommandOutcome) => void, onlyInTerm?: number): boolean {
     const key = JSON.stringify(body);
     if (this.#underWay.has(key)) return false;
-    this.#underWay.set(key, []);
+    const waiting: ((outcome: CommandOutcome) => void)[] = [];
+    this.#underWay.set(key, waiting);
     const command = encodeCommand({ ...body, by: this.#name, at: new Date(this.#wallMs()).toISOString() });
     const finish = (outcome: ProposeOutcome) => {
-      const waiting = this.#underWay.get(key) ?? [];
       this.#underWay.delete(key);
       const translated = translate(outcome);
       done(translated);
@@ -72,8 +72,8 @@ export class Proposer {
   }
 
   /**
-   * The same for somebody who is owed an answer: if the command is under way already, its outcome is this
-   * one's, too. Where it was not applied, it is proposed anew: it may have been bound to a term of raft.
+   * The same, but `done` is always called. A command that is under way already is waited for. If it was not
+   * applied then, it is proposed anew: the one before may have been bound to a term of raft.
    */
   request(body: CommandBody, done: (outcome: CommandOutcome) => void): void {
     const waiting = this.#underWay.get(JSON.stringify(body));

@@ -8,6 +8,9 @@ export interface NextLook {
   readonly earlyMs: number;
 }
 
+/** A look that nothing waits for may be so early, to come with a heartbeat of raft. */
+export const BEAT_MS = 120;
+
 export class LookTimer {
   readonly #clock: Clock;
   readonly #look: (dueMs: number) => void;

@@ -18,7 +18,7 @@ import type { Life } from "../../model/life.ts";
 import { type DcsState, isInitialized } from "../../model/records.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
 import type { Failsafe } from "../lease/failsafe.ts";
-import type { NextLook } from "./look_timer.ts";
+import { BEAT_MS, type NextLook } from "./look_timer.ts";
 import { type MemberOptions, type MemberRooms, memberRooms } from "./member_rooms.ts";
 import { nodeView, ownLook, statusInput, watchdogView } from "./member_views.ts";
 import type { Reinitialization } from "./reinitialization.ts";
@@ -33,12 +33,6 @@ import type { Voter } from "./voter.ts";
  * send of its renewal.
  */
 const SHARED_MS = 240;
-/**
- * A member that holds no lease has no renewal to send. Its look, and its status with it, may come so much
- * early with a heartbeat of raft: the status leaves in one write with the answer, and wakes the raft leader
- * once.
- */
-const BEAT_MS = 120;
 
 export class Member {
   readonly #rooms: MemberRooms;
@@ -216,7 +210,8 @@ export class Member {
 
   /**
    * A renewal and a status that are due at about the same time leave together, in one look. `earlyMs`: how
-   * early the status may be.
+   * early the status may be. A member that holds no lease has no renewal to send: its status comes with a
+   * heartbeat of raft, leaves in one write with the answer, and wakes the raft leader once.
    */
   #renew(nowMs: number): { readonly renewAtMs: number; readonly earlyMs: number } {
     const { tenancy, publisher } = this.#rooms;

@@ -48,7 +48,10 @@ export function nodeView(
     syncFrozen: syncPen.isFrozen(dcs.state.sync.revision),
     ...(broken === undefined || broken.size === 0 ? {} : { syncWithout: syncRulesLeftOut(broken) }),
     statuses: voter.board.seen(nowMs),
-    unheard: voter.board.unheard(options.peers().filter((id) => id !== raft.id), nowMs),
+    // Only a founder asks.
+    ...(dcs.state.initialize === null
+      ? { unheard: voter.board.unheard(options.peers().filter((id) => id !== raft.id), nowMs) }
+      : {}),
     raftLeads: raft.status().leader !== null,
     stopping: wishes.stopping,
     wantsRestart: wishes.restart,

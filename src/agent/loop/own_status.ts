@@ -16,7 +16,7 @@ import { isPromised } from "../../sync/record.ts";
 import { slotsAtRisk } from "../../model/slot_risk.ts";
 import type { SyncTrouble } from "../../model/sync_trouble.ts";
 import type { Sighting } from "../lease/holder_sightings.ts";
-import { differBeyond, isOther } from "../peers/short_status.ts";
+import { differBeyond, isOther, MOVES } from "../peers/short_status.ts";
 import type { Watchdog } from "../lease/watchdog.ts";
 
 export interface OwnStatusInput {
@@ -286,21 +286,10 @@ export function watchdogSummary(watchdog: Watchdog | undefined): WatchdogSummary
 }
 
 /** Positions and counters change all the time, and so do the details of copies, ailments and troubles. */
-const UNTOLD: ReadonlySet<string> = new Set<keyof MemberStatus>([
-  "seq",
-  "walLsn",
-  "receivedLsn",
-  "replayedLsn",
-  "holderLsn",
-  "lookAgeMs",
-  "lateMs",
-  "wallMs",
-  "copy",
-  "slots",
-  "slotsAtRisk",
-  "ailments",
-  "syncTroubles",
-]);
+const DETAILS = ["copy", "slots", "slotsAtRisk", "ailments", "syncTroubles"] as const satisfies readonly (
+  keyof MemberStatus
+)[];
+const UNTOLD: ReadonlySet<string> = new Set([...MOVES, ...DETAILS]);
 
 /** Whether more than positions and counters differ: then the others are told at once. */
 export function differs(before: MemberStatus, status: MemberStatus): boolean {

@@ -6,15 +6,13 @@ import type { MemberInfo, Raft } from "../../../raft/mod.ts";
 import type { CertificateEnd } from "../../model/certificate.ts";
 import type { WitnessNotice } from "../../model/witness_notice.ts";
 import { encodeMessage, WITNESS_CHANNEL } from "../peers/messages.ts";
-import type { NextLook } from "./look_timer.ts";
+import { BEAT_MS, type NextLook } from "./look_timer.ts";
 import { Voter, type VoterOptions } from "./voter.ts";
 
 const NOTICE_PERIOD_MS = 1000;
 /** While the lock is free, the deciding statuses may come at any time. */
 const FREE_LOCK_LOOK_MS = 50;
 const LOOK_PERIOD_MS = 500;
-/** A look while nothing happens may be so early, with a heartbeat of raft. */
-const EARLY_LOOK_MS = 120;
 
 export interface WitnessOptions extends Omit<VoterOptions, "who"> {
   readonly raftAddr: string;
@@ -76,7 +74,7 @@ export class Witness {
     }
     const leadAtMs = this.voter.leadAtMs();
     if (leadAtMs < nowMs + LOOK_PERIOD_MS) return { atMs: leadAtMs, earlyMs: 0 };
-    return { atMs: nowMs + LOOK_PERIOD_MS, earlyMs: EARLY_LOOK_MS };
+    return { atMs: nowMs + LOOK_PERIOD_MS, earlyMs: BEAT_MS };
   }
 
   /** Tells the others this witness's name, and, when it leads, how many voters may fail. */

@@ -19,7 +19,8 @@ const MOVING = [
   "lateMs",
   "wallMs",
 ] as const satisfies readonly (keyof MemberStatus)[];
-const MOVES: ReadonlySet<string> = new Set<keyof MemberStatus>(["seq", ...MOVING]);
+/** What may differ from one short status to the next: no news for anybody. */
+export const MOVES: ReadonlySet<string> = new Set<keyof MemberStatus>(["seq", ...MOVING]);
 
 /** The empty message: send me a full status next, and short ones after it. */
 export const ASKS_FOR_ALL: Uint8Array = new Uint8Array(0);

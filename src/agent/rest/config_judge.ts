@@ -10,7 +10,7 @@ import { isSet } from "../../model/merge.ts";
 import { type DcsState, isInitialized } from "../../model/records.ts";
 import { remoteOf } from "../../model/standby_cluster.ts";
 import { otherMembers, syncCheck } from "../../model/sync_fit.ts";
-import { parseConnUrl } from "../../postgres/upstream.ts";
+import { serversOf } from "../../postgres/upstream.ts";
 import { timingProblems } from "../compose/dynamic_reader.ts";
 
 /**
@@ -82,10 +82,7 @@ function ownMembers(
 }
 
 function addressesOf(connUrl: string): readonly string[] {
-  const address = parseConnUrl(connUrl);
-  if (address === null) return [];
-  const ports = address.port.split(",");
-  return address.host.split(",").map((host, at) => `${host}:${ports[at]}`);
+  return serversOf(connUrl).map(({ host, port }) => `${host}:${port}`);
 }
 
 function endsStandbyCluster(wanted: DynamicConfig, before: DynamicConfig | null): boolean {
