@@ -1,7 +1,7 @@
 /** The commands that people and service managers start, and the overview of all. */
 import { type CAC, cac } from "cac";
 import { HeldSignals } from "../src/lib/held_signals.ts";
-import { VERSION } from "../src/model/version.ts";
+import { PATRONI_VERSION, VERSION } from "../src/model/version.ts";
 import { type Action, type Command, readWords } from "./command_line.ts";
 import { shownWord, wholeNumber } from "./ctl/arguments.ts";
 import { UsageError } from "./ctl/errors.ts";
@@ -51,7 +51,14 @@ export function programCommands(signals?: HeldSignals): CAC {
   describeReplay(cli);
   describeDemo(cli);
   describeManual(cli);
-  add(cli, "version", "Print the version", (_, io) => say(io, `agent ${VERSION}`)).example("agent version");
+  add(
+    cli,
+    "version",
+    "Print the version",
+    (given, io) => say(io, given.flag("patroni") ? `patroni ${PATRONI_VERSION}` : `agent ${VERSION}`),
+  )
+    .option("--patroni", "Of Patroni whose interfaces this program has, as patroni --version prints it")
+    .example("agent version");
   return cli;
 }
 
@@ -102,7 +109,8 @@ zsh or fish. For names of members and clusters it asks the members, and proposes
 Exit codes: 0 done, 2 the command line is wrong.`,
   man: "Prints a man page, as `man` formats it. PAGE is agent or agent-ctl.",
   version:
-    "Prints the version of this program on one line. Those of running members: agent ctl version CLUSTER.",
+    `Prints the version of this program on one line. Those of running members: agent ctl version CLUSTER. A link named
+patroni answers --version with that of Patroni whose interfaces these are, since scripts compare it.`,
   replay:
     `Decides anew what a node has recorded in its file log.decisions, and shows where this version decides differently
 (docs/operations.md). For those who change a rule, or ask why a decision was made. Reads nothing but the files.

@@ -187,6 +187,8 @@ test("a link named patronictl is agent ctl, one named patroni has Patroni's opti
   const list = await called("/usr/bin/patronictl", ["list", "--help"]);
   expect(list.out).toStartWith("Usage: agent ctl list");
   expect((await called("patronictl", [])).out).toStartWith("Usage: agent ctl [OPTIONS] COMMAND");
+  expect((await called("/usr/bin/patroni", ["--version"])).out).toMatch(/^patroni \d+\.\d+\.\d+\n?$/);
+  expect((await called("agent", ["--version"])).out).toMatch(/^agent \d+\.\d+\.\d+\n?$/);
   const checked = await called("/usr/bin/patroni", ["-i", "--validate-config", "/nonexistent.yml"]);
   expect([checked.code, checked.out]).toEqual([1, expect.stringContaining("/nonexistent.yml")]);
 });
@@ -200,7 +202,9 @@ test("Patroni's options may stand behind others, and what the program starts its
     ["agent", "run n.yml", "run n.yml"],
     ["agent", "ctl -c n.yml list", "ctl -c n.yml list"],
     ["patroni", "--generate-config=n.yml --dsn host=/tmp", "generate-config n.yml --dsn host=/tmp"],
-    ["patroni", "--version", "--version"],
+    ["patroni", "--version", "version --patroni"],
+    ["patroni", "n.yml --version", "version --patroni"],
+    ["agent", "--version", "--version"],
     ["patroni", "./n.yml", "run ./n.yml"],
     ["patroni", "ctl list", "ctl list"],
     ["patronictl", "-c n.yml list", "ctl -c n.yml list"],

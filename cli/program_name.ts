@@ -42,8 +42,10 @@ export function wordsOf(
 function asPatroni(words: readonly string[]): readonly string[] {
   const command = withoutOption(words);
   if (command !== null) return command;
+  // What asks `patroni` compares the answer with versions of Patroni: this program's own is another count.
+  if (words.includes("--version")) return ["version", "--patroni"];
   const [first] = words;
-  const isOwn = first === undefined || first === "--help" || first === "-h" || first === "--version";
+  const isOwn = first === undefined || first === "--help" || first === "-h";
   return isOwn || !/[/.]/.test(first) ? words : ["run", ...words];
 }
 

@@ -542,9 +542,9 @@ test("raft status shows the group as its leader sees it", async () => {
 });
 
 test("version tells what this is and, asked for the cluster, what runs", async () => {
-  expect((await cluster.ctl(["version"])).out).toBe("patronictl version 4.1.4 (agent 0.1.0)");
+  expect((await cluster.ctl(["version"])).out).toBe("patronictl version 4.1.4");
   expect((await cluster.ctl(["version", "demo", "node2"])).out.split("\n")).toEqual([
-    "patronictl version 4.1.4 (agent 0.1.0)",
+    "patronictl version 4.1.4",
     "",
     "node2: Patroni 4.1.4 PostgreSQL 15.18",
   ]);

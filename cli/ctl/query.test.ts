@@ -3,10 +3,13 @@
  * own: test/postgres_lifecycle.test.ts.
  */
 import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { Server, Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Json } from "../../src/model/json.ts";
 import { jsonValue } from "./query_value.ts";
-import { postgresServer, StubCluster } from "./testing.ts";
+import { postgresServer, runCtl, StubCluster } from "./testing.ts";
 
 test("numbers, booleans and documents are such in JSON where it holds them exactly; all else is the server's text", () => {
   const rows: readonly (readonly [type: number, text: string | null, value: Json])[] = [
@@ -68,6 +71,51 @@ test("nothing is executed when the question for the password is aborted", async 
     err: "Error: Aborted: no password was typed",
   });
   expect(queries).toEqual([]);
+});
+
+test("a file that cannot be read is a wrong command line, before anybody is asked", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "query-"));
+  const latin = join(directory, "latin.sql");
+  writeFileSync(latin, Buffer.from([0x73, 0xe9]));
+  try {
+    for (
+      const [file, why] of [
+        [join(directory, "none.sql"), "No such file or directory"],
+        [directory, "Is a directory"],
+        [join(latin, "under"), "Not a directory"],
+        [latin, "it is not UTF-8"],
+      ] as const
+    ) {
+      for (const more of [[], ["-c", "select 1"]]) {
+        const { code, out, err } = await runCtl(["-d", "127.0.0.1:1", "query", "-f", file, ...more]);
+        expect([code, out, err.split("\n")]).toEqual([2, "", [
+          "Usage: agent ctl query [OPTIONS] [CLUSTER_NAME]",
+          "Try 'agent ctl query --help' for help.",
+          "",
+          `Error: Invalid value for '--file' / '-f': '${file}': ${why}`,
+        ]]);
+      }
+    }
+    const both = await runCtl(["query", "-f", "-", "-c", "select 1"]);
+    expect([both.code, both.err]).toEqual([1, "Error: --file and --command are mutually exclusive options"]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("the statements may come from standard input", async () => {
+  const queries: string[] = [];
+  const server = await breakingServer(queries, (socket) => void socket.end());
+  const { port } = server.address() as { port: number };
+  const cluster = new StubCluster();
+  try {
+    cluster.port.changeMember("node1", { connUrl: `postgres://127.0.0.1:${port}/postgres` });
+    await cluster.ctl(["query", "-U", "app", "-f", "-"], ["select 1,", "2"]);
+    expect(queries.join("")).toContain("select 1,\n2\n");
+  } finally {
+    await cluster.stop();
+    server.close();
+  }
 });
 
 test("nobody to ask is a row as patronictl shows it, and exit code 1", async () => {

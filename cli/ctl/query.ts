@@ -4,7 +4,7 @@ import { shownText } from "../../src/model/plain_text.ts";
 import { memberToConnect } from "./dsn.ts";
 import { CtlError } from "./errors.ts";
 import type { Io } from "./io.ts";
-import { readLocalFile } from "./local_file.ts";
+import { readFileOfOption } from "./local_file.ts";
 import { onlyClusterName } from "./members.ts";
 import { type Format, printListing, tsvCell } from "./output.ts";
 import { jsonValue } from "./query_value.ts";
@@ -22,7 +22,12 @@ export const query: Command = {
     "json are such values.",
   options: [
     { names: ["command"], short: "c", value: "SQL", help: "The SQL commands to execute" },
-    { names: ["file"], short: "f", value: "FILE", help: "Execute the SQL commands from this file" },
+    {
+      names: ["file"],
+      short: "f",
+      value: "FILE",
+      help: "Execute the SQL commands from this file (- is standard input)",
+    },
     { ...FORMAT, short: undefined, help: "Output format (pretty, tsv, json, yaml); tsv if not given" },
     { names: ["username"], short: "U", value: "NAME", help: "database user name" },
     { names: ["password"], help: "force password prompt" },
@@ -41,7 +46,7 @@ export const query: Command = {
 
 async function run(context: Context): Promise<number> {
   const { io, arguments: given } = context;
-  const sql = statements(context);
+  const sql = await statements(context);
   let password: string | null = null;
   if (given.flag("password")) {
     io.ask("Password: ");
@@ -67,14 +72,17 @@ async function run(context: Context): Promise<number> {
   return failed ? 1 : code;
 }
 
-function statements({ arguments: given }: Context): string {
+async function statements({ io, arguments: given }: Context): Promise<string> {
   const [command, file] = [given.value("command"), given.value("file")];
+  // patronictl opens the file before it looks at anything else.
+  const text = file === null || file === "-" ? null : readFileOfOption("'--file' / '-f'", file);
   if (command !== null && file !== null) {
     throw new CtlError("--file and --command are mutually exclusive options");
   }
-  if (command !== null) return command;
+  const sql = command ?? text;
+  if (sql !== null) return sql;
   if (file === null) throw new CtlError("You need to specify either --command or --file");
-  return readLocalFile(file);
+  return await io.readAll();
 }
 
 /** Nobody to ask is a row, too: a watch goes on until there is somebody. */

@@ -1,6 +1,9 @@
-/** `agent ctl version`: the version of this program, and those of the members. */
+/**
+ * `agent ctl version`: the version of the commands, and those of the members. The first line is patronictl's to
+ * the letter, as scripts take its last word. `agent version` has the version of this program.
+ */
 import { STATUS } from "../../src/api/client.ts";
-import { PATRONI_VERSION, VERSION } from "../../src/model/version.ts";
+import { PATRONI_VERSION } from "../../src/model/version.ts";
 import type { Command } from "./command.ts";
 import { CtlError } from "./errors.ts";
 import { splitClusterName } from "./members.ts";
@@ -8,11 +11,13 @@ import { answerJson } from "./answer_json.ts";
 
 export const version: Command = {
   usage: "[CLUSTER_NAME] [MEMBER_NAMES]...",
-  description: "Prints the version of this program; with the name of the cluster also those of its members.",
+  description:
+    "Prints the version of Patroni whose commands these are (that of this program: agent version); with the\n" +
+    "name of the cluster also those of its members.",
   options: [],
   examples: ["agent ctl version", "agent ctl version demo", "agent ctl version demo node2"],
   async run({ io, arguments: { positionals }, cluster: access }) {
-    io.out(`patronictl version ${PATRONI_VERSION} (agent ${VERSION})`);
+    io.out(`patronictl version ${PATRONI_VERSION}`);
     if (positionals.length === 0) return 0;
     io.out("");
     const cluster = await access.look();
