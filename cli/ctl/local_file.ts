@@ -17,7 +17,7 @@ export function readLocalFile(file: string): string {
 }
 
 /**
- * The file that an option must name, as patronictl takes it: one that cannot be opened is a wrong command line.
+ * The file that an option names, as patronictl takes it: one that cannot be opened is a wrong command line.
  * `option`: as it is named in the message. Throws UsageError.
  */
 export function readFileOfOption(option: string, file: string): string {

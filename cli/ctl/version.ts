@@ -1,6 +1,6 @@
 /**
- * `agent ctl version`: the version of the commands, and those of the members. The first line is patronictl's to
- * the letter, as scripts take its last word. `agent version` has the version of this program.
+ * `agent ctl version`: the version of the commands, and those of the members. The first line is patronictl's
+ * to the letter, as scripts take its last word. `agent version` has the version of this program.
  */
 import { STATUS } from "../../src/api/client.ts";
 import { PATRONI_VERSION } from "../../src/model/version.ts";
