@@ -24,6 +24,11 @@ export class LookTimer {
     this.#look = look;
   }
 
+  /** When the next look is due; Infinity: none is, or one is being made. */
+  get dueMs(): number {
+    return this.#atMs;
+  }
+
   /** Looks at that time, or before; never at once. `earlyMs`: see NextLook. */
   at(atMs: number, earlyMs = 0): void {
     if (this.#ended || atMs >= this.#atMs) return;

@@ -11,6 +11,8 @@ import { LatenessWatch } from "./lateness_watch.ts";
 
 /** A look that comes later than this is counted. */
 const LATE_LOOP_MS = 100;
+/** What has waited while the loop stood still is read within so long of its next look. */
+const READ_OFF_MS = 100;
 
 export interface LoopHealthOptions {
   /** For the log. */
@@ -33,6 +35,8 @@ export class LoopHealth {
   #lastLookMs = 0;
   #lateMs = 0;
   #lateLooks = 0;
+  /** The last time that the loop stood still, and until when what had waited meanwhile is being read. */
+  #standstill = { fromMs: -Infinity, readUntilMs: -Infinity };
 
   constructor(options: LoopHealthOptions) {
     this.#options = options;
@@ -61,6 +65,16 @@ export class LoopHealth {
     this.#durations.record(tookMs, nowMs);
   }
 
+  /**
+   * The earliest time at which a message that is read at `nowMs` may have arrived, when the next look is due
+   * at `dueMs`. What has waited while the loop stood still is as old as the standstill: its sender may have
+   * died, been cut off or been promoted by others since.
+   */
+  arrivedMs(nowMs: number, dueMs: number): number {
+    if (nowMs < this.#standstill.readUntilMs) return this.#standstill.fromMs;
+    return nowMs - dueMs > LATE_LOOP_MS ? dueMs : nowMs;
+  }
+
   /** A look begins that was due at `dueMs`. One that is early says nothing of how late the loop comes. */
   look(nowMs: number, dueMs: number): void {
     const { who, log, stalled } = this.#options;
@@ -70,6 +84,7 @@ export class LoopHealth {
     this.#lateMs = Math.max(this.#lateMs * 0.99, lateMs);
     if (lateMs > LATE_LOOP_MS) {
       this.#lateLooks++;
+      this.#standstill = { fromMs: dueMs, readUntilMs: nowMs + READ_OFF_MS };
       stalled(lateMs);
     }
     if (nowMs >= dueMs) this.lateness.record("event_loop", lateMs);

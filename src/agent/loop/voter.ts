@@ -157,11 +157,11 @@ export class Voter {
 
   /** Subscribes to raft, and begins. Raft is started after this. */
   start(): void {
-    const { raft, clock } = this.#options;
+    const { raft } = this.#options;
     raft.onEvent((event) => this.#raftEvent(event));
     raft.onChannel(WITNESS_CHANNEL, (from, bytes) => {
       const notice = decodeWitness(bytes);
-      if (notice !== null) this.board.hearWitness(notice, from, clock.now());
+      if (notice !== null) this.board.hearWitness(notice, from, this.#arrivedMs());
     });
     this.wake();
   }
@@ -282,7 +282,7 @@ export class Voter {
     if (this.#ended) return;
     if (event.kind === "fatal") return this.#options.exit(1, `raft stopped: ${event.error.message}`);
     if (event.kind === "peer") {
-      this.board.peer(event.id, event.connected, this.#options.clock.now());
+      this.board.peer(event.id, event.connected, this.#arrivedMs());
       this.#duties.peer(event.id, event.connected);
       this.#statuses.peer(event.id, event.connected);
     } else if (event.kind === "state") {
@@ -309,13 +309,18 @@ export class Voter {
     this.#options.log.info("lock", `Lock owner: ${holder ?? "None"}; I am ${this.#options.name}`);
   }
 
+  /** When the message that is being read may have arrived. */
+  #arrivedMs(): number {
+    return this.loop.arrivedMs(this.#options.clock.now(), this.#timer.dueMs);
+  }
+
   /** `before`: see HeardStatusesOptions. */
   #heard(status: MemberStatus, from: number, before: MemberStatus | null): void {
-    const { dcs, clock, name } = this.#options;
+    const { dcs, name } = this.#options;
     if (this.#ended) return;
     if (status.name === name) return this.#duties.namesake();
     const known = this.board.last(status.name);
-    if (!this.board.hear(status, from, clock.now())) return;
+    if (!this.board.hear(status, from, this.#arrivedMs())) return;
     this.sightings.heard(status, dcs.state.lock);
     if (status.wallMs !== undefined) this.skews.heard(status.name, status.wallMs, this.#options.wallMs());
     // A short status differs from its predecessor in positions and counters alone.
