@@ -14,17 +14,9 @@ import { dirname, join } from "node:path";
 import { commandLine, signal } from "../src/demo/processes.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { listPids } from "../src/lib/process_table.ts";
-import type { JsonObject } from "../src/model/json.ts";
 import { findPrograms } from "../src/postgres/programs.ts";
-import {
-  LIMIT_MS,
-  type Site,
-  slotsFor,
-  STORY_MS,
-  type TestMember,
-  whyNoPostgres,
-  withSite,
-} from "./postgres/site.ts";
+import { compared, has, pair, streams } from "./postgres/pair.ts";
+import { LIMIT_MS, slotsFor, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
 
 const reason = whyNoPostgres();
 if (reason !== null) console.warn(`skipped: ${reason}`);
@@ -36,23 +28,6 @@ const KILL = { kind: "stop", how: "kill", checkpoint: false } as const;
 const NOTHING_KEPT = {
   postgresql: { parameters: { wal_keep_size: "0", min_wal_size: "32MB", max_wal_size: "32MB" } },
 };
-
-async function pair(site: Site, dcs: JsonObject = {}): Promise<[TestMember, TestMember]> {
-  const one = await site.member("node-1", {}, dcs);
-  const two = await site.member("node-2", {}, dcs);
-  await one.bootstrap();
-  await one.sql("CREATE TABLE t AS SELECT 0 AS id");
-  await two.joinAsStandby(one);
-  await has(two, [0]);
-  return [one, two];
-}
-
-async function has(member: TestMember, ids: readonly number[]): Promise<void> {
-  await waitFor(`${ids.join(", ")} on ${member.name}`, LIMIT_MS, async () => {
-    const rows = await member.sql("SELECT id FROM t ORDER BY id");
-    return JSON.stringify(rows.map(({ id }) => id)) === JSON.stringify(ids);
-  });
-}
 
 /**
  * The primary is killed with `lost` that nobody has, and `next` is promoted and writes `kept`. Resolves to
@@ -77,25 +52,10 @@ async function failOver(
   return xid;
 }
 
-async function compared(member: TestMember, other: TestMember, content = false) {
-  const before = member.view.divergence;
-  const also = content ? { content } as const : {};
-  member.executor.run({ kind: "compare-history", with: other.upstream, ...also });
-  return (await member.until(
-    "histories are compared",
-    ({ divergence }) => divergence !== null && divergence !== before,
-  )).divergence!;
-}
-
 async function rewound(old: TestMember, primary: TestMember): Promise<void> {
   expect((await compared(old, primary)).verdict).toBe("diverged");
   await old.must({ kind: "rewind", from: primary.upstream }, "rewind");
   await streams(old, primary);
-}
-
-async function streams(member: TestMember, primary: TestMember): Promise<void> {
-  await member.must({ kind: "start-standby", follow: primary.upstream }, "start");
-  await member.until("it streams", (view) => view.replicationState === "streaming");
 }
 
 function movedAside({ dataDir }: TestMember): string[] {

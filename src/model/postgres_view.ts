@@ -229,6 +229,11 @@ export interface PostgresView {
     readonly noRewind?: string;
     /** Why the other cannot send the WAL that this member needs next; left out: it can, or does not say. */
     readonly walGone?: string;
+    /**
+     * History files of timelines that the other is not on, and will not come to. The running server goes by
+     * them; the next start of a standby removes them. Left out: there are none.
+     */
+    readonly strays?: readonly string[];
   } | null;
   /** pg_rewind has found nothing to do in this directory, whose history differed. Absent: it has not. */
   readonly rewoundInVain?: true;

@@ -61,6 +61,15 @@ function mayFollow({ timeline, lsn }: OtherHistory, history: TimelineHistory): b
 }
 
 /**
+ * Whether a history that is here as a file alone, of a later timeline than the other's, is given up: its
+ * member was promoted, and has been rewound or is gone. A server that knows of that timeline would go to it,
+ * and takes WAL from nobody who is not on it. A standby may yet come to it.
+ */
+export function leadsNowhere(history: TimelineHistory, other: OtherHistory): boolean {
+  return !other.inRecovery || !mayFollow(other, history);
+}
+
+/**
  * The timeline on which two histories part, though both have timelines of the same numbers; null: on none.
  * PostgreSQL gives each number once as far as a server has heard of the others. Two clusters of one system
  * number theirs by themselves, and so does a member that is promoted before it has heard of a timeline whose

@@ -8,6 +8,7 @@ import type { ControlFile } from "./control_file.ts";
 import { exists, join, list, readText } from "./disk.ts";
 import { historyFileName, parseHistory } from "./history.ts";
 import type { Programs } from "./programs.ts";
+import { youngerTimelines } from "./replayed_timeline.ts";
 import { runProgram, succeeded } from "./run_program.ts";
 
 const PAGE = 8192;
@@ -97,11 +98,6 @@ export async function findWalEnd(
     if (further.lsn > from.lsn) end = further;
   }
   return end;
-}
-
-function youngerTimelines(walDir: string, timeline: number): number[] {
-  return (list(walDir) ?? []).map((name) => /^([0-9A-F]{8})\.history$/.exec(name)?.[1])
-    .filter((name) => name !== undefined).map((name) => parseInt(name, 16)).filter((one) => one > timeline);
 }
 
 /**

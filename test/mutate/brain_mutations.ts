@@ -261,6 +261,12 @@ const holder = [
     ],
   ]),
   ...keep("standby_leader", [
+    ["standby-leader-waits-in-vain", "if (!waits && verdict(view, remote)", "if (verdict(view, remote)"],
+    [
+      "standby-leader-stopped-at-once",
+      "view.notStreamingForMs > NOT_STREAMING_MS && waitsInVain",
+      "waitsInVain",
+    ],
     [
       "standby-leader-promoted",
       "  if (remoteHere(view) === null) return null;\n  if (\n    initialize !== null",
@@ -388,6 +394,7 @@ const standby = [
     ["consistent-without-its-wal", "walEnd.lsn < minRecoveryLsn", "false"],
   ]),
   ...keep("standby", [
+    ["waits-for-a-given-up-timeline", "if (waitsInVain(view.postgres, upstream.name)) {", "if (false) {"],
     ["kept-down-by-a-primary-that-cannot-be-asked", '!== "unknown";', "!== undefined;"],
     [
       "stopped-standby-streams-uncompared",
@@ -1002,6 +1009,25 @@ const diskEnd = mutationsOf("src/agent/postgres/disk_end.ts", ["src/agent/postgr
   ["reading-of-an-earlier-server", "memory.servers !== servers + 1", "false"],
 ]);
 
+const timelines: readonly Mutation[] = [
+  ...mutationsOf("src/postgres/replayed_timeline.ts", ["src/postgres/replayed_timeline.test.ts"], [
+    ["timeline-begun-counts-as-replayed", "left[1] < known.lsn &&", "left[1] <= known.lsn &&"],
+    ["timeline-heard-of-counts-as-replayed", "exists(join(walDir", "true || exists(join(walDir"],
+  ]),
+  ...mutationsOf("src/postgres/history.ts", ["src/agent/postgres/stray_histories.test.ts"], [
+    ["timeline-to-come-given-up", "return !other.inRecovery || !mayFollow(other, history);", "return true;"],
+  ]),
+  ...mutationsOf("src/agent/postgres/stray_histories.ts", ["src/agent/postgres/stray_histories.test.ts"], [
+    ["history-of-own-wal-removed", "timeline <= end.timeline || ", ""],
+    ["stopped-again-for-the-archive", "!== this.#textOf(timeline)) return true;", "!== null) return true;"],
+  ]),
+];
+
+const arrived = mutationsOf("src/agent/loop/loop_health.ts", ["src/agent/loop/loop_health.test.ts"], [
+  ["waiting-message-counts-as-new", "return nowMs - dueMs > LATE_LOOP_MS ? dueMs : nowMs;", "return nowMs;"],
+  ["message-read-off-counts-as-new", "if (nowMs < this.#standstill.readUntilMs)", "if (false)"],
+]);
+
 const partOfWal = mutationsOf("src/agent/postgres/server_memory.ts", [
   "src/agent/postgres/memory.test.ts",
 ], [
@@ -1046,6 +1072,8 @@ const synchronous: readonly Mutation[] = [
 
 export const BRAIN_MUTATIONS: readonly Mutation[] = [
   ...outcome,
+  ...timelines,
+  ...arrived,
   ...rules,
   ...foundUnleased,
   ...foundRunning,

@@ -3,19 +3,16 @@
  * has the WAL for that. It only reads, but for a history file that leads nowhere.
  */
 import { formatLsn, type Lsn } from "../../model/lsn.ts";
+import type { PostgresView } from "../../model/postgres_view.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { historyOnDisk, wroteAlone } from "../../postgres/data_directory.ts";
-import { join, readText, removeFile } from "../../postgres/disk.ts";
 import { errorText } from "../../postgres/error_text.ts";
 import {
   compareHistories,
-  historyFileName,
   type HistoryVerdict,
   type LocalPosition,
   ONE_TIMELINE,
   type OtherHistory,
-  parseHistory,
-  type TimelineHistory,
 } from "../../postgres/history.ts";
 import { ReplicationSource } from "../../postgres/replication_source.ts";
 import { compareWal } from "../../postgres/same_wal.ts";
@@ -26,6 +23,8 @@ import { atMost } from "./wait.ts";
 
 /** A standby is not kept from its start for longer by the reading of its WAL. */
 const WAL_END_WAIT_MS = 30_000;
+
+type Divergence = NonNullable<PostgresView["divergence"]>;
 
 export class HistoryComparison {
   readonly #context: PostgresContext;
@@ -39,30 +38,13 @@ export class HistoryComparison {
    * and a failure to compare the WAL itself is said.
    */
   async compare(other: Upstream, content = false): Promise<void> {
-    const { clock, memory, changed, postgresql, local } = this.#context.parts;
-    const note = (
-      timelineOfOther: number,
-      verdict: "same" | "diverged" | "unknown",
-      detail: string,
-      { noRewind, walGone }: { readonly noRewind?: string; readonly walGone?: string } = {},
-    ) => {
-      const known = memory.divergence;
-      if (known?.verdict !== verdict || known.from !== other.name) {
-        this.#context.info(`history compared with ${other.name}: ${verdict} (${detail})`);
-      }
-      memory.divergence = {
-        from: other.name,
-        timelineOfOther,
-        verdict,
-        detail,
-        atMs: clock.now(),
-        ...(noRewind === undefined ? {} : { noRewind }),
-        ...(walGone === undefined ? {} : { walGone }),
-      };
-      changed();
-    };
+    const { memory, postgresql, local } = this.#context.parts;
+    const note = (timelineOfOther: number, found: Omit<Divergence, "from" | "timelineOfOther" | "atMs">) =>
+      this.#note({ from: other.name, timelineOfOther, ...found });
     const position = await this.#position(content);
-    if (position === null) return note(0, "unknown", "this member's position is not known");
+    if (position === null) {
+      return note(0, { verdict: "unknown", detail: "this member's position is not known" });
+    }
     let source: ReplicationSource | null = null;
     try {
       const open = other.remote ? ReplicationSource.openPrimary : ReplicationSource.open;
@@ -81,8 +63,9 @@ export class HistoryComparison {
       );
       const { verdict, detail } = compared;
       if (verdict === "same" && position.timeline < others.timeline) {
-        this.#forgetTimeline(others.timeline, others.history);
+        this.#context.histories.replace(others.timeline, others.history);
       }
+      const strays = verdict === "same" ? this.#context.histories.note(others) : [];
       memory.loss.other = verdict === "diverged" ? others : null;
       const noRewind = memory.rewoundInVain === others.timeline
         ? "pg_rewind finds nothing to do"
@@ -90,29 +73,30 @@ export class HistoryComparison {
       const next = Math.max(position.lsn, memory.server?.received?.lsn ?? memory.diskEnd?.lsn ?? 0);
       // At the other's own end the next segment may not be there yet.
       const isBehind = verdict === "same" && next < others.lsn;
-      const walGone = isBehind ? await this.whyGone(other, next) ?? undefined : undefined;
-      note(others.timeline, verdict, detail, { noRewind, walGone });
+      const walGone = isBehind ? await this.whyGone(other, next) : null;
+      note(others.timeline, {
+        verdict,
+        detail,
+        ...(noRewind === undefined ? {} : { noRewind }),
+        ...(walGone === null ? {} : { walGone }),
+        ...(strays.length === 0 ? {} : { strays }),
+      });
     } catch (error) {
-      note(0, "unknown", `${other.name}: ${errorText(error)}`);
+      note(0, { verdict: "unknown", detail: `${other.name}: ${errorText(error)}` });
     } finally {
       source?.close();
     }
   }
 
-  /**
-   * PostgreSQL asks its primary for a history file only where it has none of that number. One of another
-   * timeline of this number, whose primary was cut off, would keep this server from the primary's for ever.
-   * It is a copy, and this server is not on that timeline.
-   */
-  #forgetTimeline(timeline: number, history: TimelineHistory): void {
-    const { dataDir, warn } = this.#context;
-    const path = join(dataDir, "pg_wal", historyFileName(timeline));
-    const text = readText(path);
-    if (text === null || history.length === 0) return;
-    const points = (lines: TimelineHistory) => JSON.stringify(lines.map(([parent, lsn]) => [parent, lsn]));
-    if (points(parseHistory(text)) === points(history)) return;
-    removeFile(path);
-    warn(`${historyFileName(timeline)} is of another timeline ${timeline} than the primary's: it is removed`);
+  #note(found: Omit<Divergence, "atMs">): void {
+    const { clock, memory, changed } = this.#context.parts;
+    const { from, verdict, detail } = found;
+    const known = memory.divergence;
+    if (known?.verdict !== verdict || known.from !== from) {
+      this.#context.info(`history compared with ${from}: ${verdict} (${detail})`);
+    }
+    memory.divergence = { ...found, atMs: clock.now() };
+    changed();
   }
 
   /** The WAL of a stopped server. Without it only what was replayed would be compared. */
@@ -234,10 +218,11 @@ export class HistoryComparison {
   }
 }
 
+/** A standby that is promoted meanwhile counts as one still, that is on its new timeline at the most. */
 async function historyOf(source: ReplicationSource): Promise<OtherHistory> {
+  const inRecovery = await source.inRecovery();
   const identity = await source.identify();
-  const history = await source.history(identity.timeline);
-  return { ...identity, history, inRecovery: await source.inRecovery() };
+  return { ...identity, history: await source.history(identity.timeline), inRecovery };
 }
 
 /** A setting as the configuration gives it; "": it does not. */

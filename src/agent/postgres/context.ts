@@ -35,6 +35,7 @@ import { walBudgetMib, walRoom } from "../../postgres/wal_budget.ts";
 import { findWalEnd, type WalEnd } from "../../postgres/wal_end.ts";
 import { readingOf } from "./disk_end.ts";
 import type { PostgresMemory } from "./memory.ts";
+import { StrayHistories } from "./stray_histories.ts";
 import { ask, atMost, WorkQueue } from "./wait.ts";
 
 /** Reading the end of WAL holds up the view for this long at most; it goes on in the background. */
@@ -91,11 +92,13 @@ export class PostgresContext {
   promoting = false;
 
   readonly parts: ContextParts;
+  readonly histories: StrayHistories;
   dynamic: DynamicConfig;
 
   constructor(parts: ContextParts, dynamic: DynamicConfig) {
     this.parts = parts;
     this.dynamic = dynamic;
+    this.histories = new StrayHistories(this);
     parts.memory.walBudgetMib = parts.files.walBudgetMib();
     parts.memory.sync = parts.files.syncSetting();
     parts.memory.standbys.keeps = dynamic.synchronousMode !== "off";

@@ -15,7 +15,8 @@ import { join, readText } from "../../postgres/disk.ts";
 import { historyFileName, parseHistory } from "../../postgres/history.ts";
 import { UnreachableError } from "../../postgres/local_server.ts";
 import type { PostmasterPid } from "../../postgres/postmaster_pid.ts";
-import { parseStatus, STATUS_QUERY } from "../../postgres/status_query.ts";
+import { replayedTimeline } from "../../postgres/replayed_timeline.ts";
+import { parseStatus, type ServerStatus, STATUS_QUERY } from "../../postgres/status_query.ts";
 import type { PostgresContext } from "./context.ts";
 import type { DirectoryListener } from "./directory_watch.ts";
 import { WorkQueue } from "./wait.ts";
@@ -172,7 +173,7 @@ export class PostgresMonitor implements DirectoryListener {
       const syncTurn = memory.standbys.turn;
       const row = (await connection.query(STATUS_QUERY))[0];
       if (row === undefined) throw new Error("no answer to the status query");
-      const status = parseStatus(row);
+      const status = this.#onItsTimeline(parseStatus(row));
       const expected = memory.found.control?.systemId;
       if (expected !== undefined && status.systemId !== expected) {
         throw new Error(
@@ -304,6 +305,16 @@ export class PostgresMonitor implements DirectoryListener {
     if (kind === this.#lastFailure) return;
     this.#lastFailure = kind;
     this.#limited.add("warning", "postgres_silent", `PostgreSQL does not answer: ${errorText(error)}${hint}`);
+  }
+
+  /** Between two looks a WAL receiver may have come to a new timeline, and have ended. */
+  #onItsTimeline(status: ServerStatus): ServerStatus {
+    const { dataDir, parts: { memory: { found: { control } } } } = this.#context;
+    const { inRecovery, receiverTimeline, timeline, replayLsn } = status;
+    if (!inRecovery || receiverTimeline !== null || control === null) return status;
+    if (timeline === null || replayLsn === null) return status;
+    const place = { timeline, lsn: replayLsn };
+    return { ...status, timeline: replayedTimeline(dataDir, place, control.segmentBytes) };
   }
 
   #readHistory(timeline: number): void {

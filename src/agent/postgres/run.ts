@@ -90,6 +90,7 @@ export class PostgresRun {
     else if (memory.restored !== null) files.markRestored();
     else files.markPrimary();
     memory.following = epoch === null ? follow : null;
+    if (epoch === null) context.histories.remove(memory.diskEnd);
     if (epoch === null && follow !== null) await this.#copies.install();
     if (signal.aborted) return CANCELLED;
     memory.failure = null;

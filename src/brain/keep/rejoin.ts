@@ -36,6 +36,15 @@ export function diverged(view: NodeView): boolean {
   return divergence !== null && divergence.from === view.dcs.lock.holder && divergence.verdict === "diverged";
 }
 
+/**
+ * This server's WAL is a part of that of `other`, and it waits for a timeline that `other` will not come to:
+ * it has heard of it, from a member that has been rewound or is gone since. It takes WAL again after a start
+ * without what it has heard.
+ */
+export function waitsInVain({ divergence, replicationState }: NodeView["postgres"], other: string): boolean {
+  return divergence?.from === other && divergence.strays !== undefined && replicationState !== "streaming";
+}
+
 /** There is no verdict, or the comparison failed a while ago: the primary may answer now. */
 export function mustCompare(view: NodeView, holder: string, primary: MemberStatus): boolean {
   const verdict = compared(view, holder, primary);

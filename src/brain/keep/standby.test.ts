@@ -326,6 +326,29 @@ const CASES: readonly Case[] = [
     FAST,
   ],
   [
+    "a standby that waits for a timeline that was given up is stopped, to start without its history file",
+    node({
+      notStreamingForMs: 4000,
+      postgres: postgres({
+        replicationState: null,
+        divergence: { ...verdict("same"), strays: ["00000005.history"] },
+      }),
+    }),
+    "does-not-stream",
+    FAST,
+  ],
+  [
+    "one that streams is not: it has refused that timeline",
+    node({
+      notStreamingForMs: 4000,
+      postgres: postgres({
+        replicationState: "streaming",
+        divergence: { ...verdict("same", 97_000), strays: ["00000005.history"] },
+      }),
+    }),
+    "idle",
+  ],
+  [
     "in pause a standby that ended is started when a restart is asked for",
     node({ ...PAUSED, wantsRestart: true, postgres: postgres(STOPPED) }),
     "start-standby",

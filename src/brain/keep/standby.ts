@@ -7,7 +7,15 @@ import type { Upstream } from "../../model/upstream.ts";
 import { copySource } from "./copy_source.ts";
 import { followed, isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
-import { compared, compareWith, comparison, diverged, isVerdictOld, mustCompare } from "./rejoin.ts";
+import {
+  compared,
+  compareWith,
+  comparison,
+  diverged,
+  isVerdictOld,
+  mustCompare,
+  waitsInVain,
+} from "./rejoin.ts";
 import {
   isUncompared,
   isUnjoined,
@@ -221,6 +229,9 @@ function doesNotStream(view: NodeView): Outcome | null {
   if (diverged(view)) {
     return stopToRejoin("history has diverged");
   }
+  if (waitsInVain(view.postgres, upstream.name)) {
+    return stopToRejoin(`it waits for a timeline that ${upstream.name} will not come to`);
+  }
   // The verdict "same" is about the WAL of that time. The reason why it does not stream may be a newer
   // difference.
   if (!hasOldVerdict(view) && !mustCompare(view, upstream.name, primary)) return null;
@@ -296,7 +307,8 @@ export const STANDBY: readonly NodeRule[] = [
   {
     name: "does-not-stream",
     when: `The standby has not streamed from a running primary for ${NOT_STREAMING_MS / 1000} s.`,
-    then: "Compares histories. One that has diverged is stopped, to rejoin.",
+    then:
+      "Compares histories. One that has diverged, or waits for a timeline that was given up, is stopped, to rejoin.",
     decide: doesNotStream,
   },
   {

@@ -52,6 +52,7 @@ function found(verdict: "same" | "diverged" | "unknown", atMs = 99_000) {
   return { divergence: { from: REMOTE.name, timelineOfOther: 1, verdict, detail: "", atMs } };
 }
 
+const waiting = { divergence: { ...found("same").divergence, strays: ["00000002.history"] } };
 const DEMOTED = { ...STOPPED, directory: PRIMARY_DIRECTORY };
 const ALONE = { ...STANDBY_DIRECTORY, standbySignal: false, wroteAlone: true };
 
@@ -199,6 +200,20 @@ const CASES: readonly Case[] = [
     leader({ postgres: postgres({ ...FOLLOWING, ...found("diverged", 0) }) }),
     "diverged-remote",
     FAST,
+  ],
+  [
+    "and one that waits for a timeline that was given up, to start without its history file",
+    leader({
+      notStreamingForMs: 4000,
+      postgres: postgres({ ...FOLLOWING, replicationState: null, ...waiting }),
+    }),
+    "diverged-remote",
+    FAST,
+  ],
+  [
+    "a short while without a stream is no such wait",
+    leader({ postgres: postgres({ ...FOLLOWING, replicationState: null, ...waiting }) }),
+    "standby-leader",
   ],
   [
     "in pause it is left alone all the same",

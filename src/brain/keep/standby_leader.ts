@@ -11,7 +11,7 @@ import { historyOf } from "../../model/records.ts";
 import { isReachable } from "../../model/standby_cluster.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { decide, letGo, type NodeRule, type Outcome, release } from "./outcome.ts";
-import { isVerdictOld, noCopy, noRewind, setAside } from "./rejoin.ts";
+import { isVerdictOld, noCopy, noRewind, setAside, waitsInVain } from "./rejoin.ts";
 import {
   isUncompared,
   type NodeView,
@@ -130,14 +130,13 @@ function follow(view: NodeView): Outcome | null {
 
 function stopDiverged(view: NodeView): Outcome | null {
   const remote = remoteHere(view);
-  if (remote === null || !isUp(view) || view.dynamic.pause || verdict(view, remote) !== "diverged") {
-    return null;
-  }
-  return decide(`history differs from that of ${remote.name}: stopping to rejoin`, {
-    kind: "stop",
-    how: "fast",
-    checkpoint: false,
-  });
+  if (remote === null || !isUp(view) || view.dynamic.pause) return null;
+  const waits = view.notStreamingForMs > NOT_STREAMING_MS && waitsInVain(view.postgres, remote.name);
+  if (!waits && verdict(view, remote) !== "diverged") return null;
+  const why = waits
+    ? `it waits for a timeline that ${remote.name} will not come to`
+    : `history differs from that of ${remote.name}`;
+  return decide(`${why}: stopping to rejoin`, { kind: "stop", how: "fast", checkpoint: false });
 }
 
 function compareRunning(view: NodeView): Outcome | null {
@@ -209,7 +208,8 @@ export const STANDBY_LEADER: readonly NodeRule[] = [
   },
   {
     name: "diverged-remote",
-    when: "The running standby leader's history differs from the remote primary's. Not in pause.",
+    when:
+      "The running standby leader's history differs from the remote primary's, or it waits for a timeline that was given up. Not in pause.",
     then: "Stops it, to rejoin.",
     decide: stopDiverged,
   },

@@ -1,0 +1,79 @@
+/** Standbys that were on a timeline that was given up, or have only heard of it. */
+import { expect, test } from "bun:test";
+import { cpSync, existsSync } from "node:fs";
+import { join } from "node:path";
+import { compared, has, pair, streams } from "./postgres/pair.ts";
+import { slotsFor, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
+
+const reason = whyNoPostgres();
+if (reason !== null) console.warn(`skipped: ${reason}`);
+const story = test.skipIf(reason !== null);
+
+const KILL = { kind: "stop", how: "kill", checkpoint: false } as const;
+const FAST = { kind: "stop", how: "fast", checkpoint: false } as const;
+
+/** Timeline 2 of `two` and rows of its own; `one`, which it followed, is stopped and has no part in it. */
+async function promoted(one: TestMember, two: TestMember): Promise<void> {
+  await one.must(FAST, "stop");
+  await two.arm(2);
+  two.executor.desire({ slots: slotsFor("node-3") });
+  await two.must({ kind: "promote", epoch: 2 }, "promote");
+  await two.sql("INSERT INTO t VALUES (200)");
+}
+
+/** The former primary leads again, on its own timeline. */
+async function goesOn(one: TestMember): Promise<void> {
+  await one.arm(3);
+  await one.must({ kind: "start-primary", epoch: 3 }, "start");
+  await one.sql("INSERT INTO t VALUES (1)");
+}
+
+story(
+  "a standby that was on a timeline for a moment is known to have been there, also by a later agent",
+  () =>
+    withSite(async (site) => {
+      const [one, two] = await pair(site);
+      const three = await site.member("node-3");
+      await three.joinAsStandby(one);
+      await promoted(one, two);
+      three.executor.desire({ upstream: two.upstream });
+      await has(three, [0, 200]);
+      three.executor.desire({ upstream: null });
+      await three.until("it has no WAL receiver", (view) => view.cutOff === true);
+      await two.must(KILL, "stop");
+      three.restartAgent();
+      await three.connected();
+      await three.until("it answers", (view) => view.replayedLsn !== null);
+      expect(three.view.timeline).toBe(2);
+      await goesOn(one);
+      expect(await compared(three, one)).toMatchObject({
+        verdict: "diverged",
+        detail: expect.stringContaining("still on timeline 1"),
+      });
+    }),
+  STORY_MS,
+);
+
+story(
+  "a standby that has heard of a timeline that was given up follows its primary after a start without it",
+  () =>
+    withSite(async (site) => {
+      const [one, two] = await pair(site);
+      const three = await site.member("node-3");
+      await three.joinAsStandby(one);
+      await promoted(one, two);
+      await three.must(FAST, "stop");
+      const inWal = ({ dataDir }: TestMember) => join(dataDir, "pg_wal", "00000002.history");
+      cpSync(inWal(two), inWal(three));
+      await two.must(KILL, "stop");
+      await goesOn(one);
+      await three.must({ kind: "start-standby", follow: one.upstream }, "start");
+      expect(await compared(three, one)).toMatchObject({ verdict: "same", strays: ["00000002.history"] });
+      expect(three.view.replicationState).toBe(null);
+      await three.must(FAST, "stop");
+      await streams(three, one);
+      await has(three, [0, 1]);
+      expect(existsSync(inWal(three))).toBe(false);
+    }),
+  STORY_MS,
+);
