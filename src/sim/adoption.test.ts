@@ -57,3 +57,25 @@ test("a host that boots cut off, and whose service starts the former primary, ha
     expect(old.server.anyProcess).toBe(false);
   }
 });
+
+test("while the only member with data is away, no member without data makes a new cluster, until it is removed", () => {
+  for (const seed of SEEDS) {
+    const world = new World(seed);
+    const cluster = new SimCluster(world, new Set(), { ttl: 5 });
+    const [withData, ...empty] = cluster.members;
+    const { server: { directory } } = withData!;
+    directory.make(false);
+    directory.finishBootstrap();
+    directory.standbySignal = true;
+    for (const member of cluster.members) member.startAgent();
+    // All have joined, and said what they have.
+    world.runUntil(world.now() + 5000);
+    expect(Object.keys(cluster.latestRecords()!.members)).toHaveLength(3);
+    withData!.killAgent(false);
+    world.runUntil(world.now() + 30_000);
+    expect(cluster.latestRecords()!.initialize).toBe(null);
+    empty[0]!.raft!.removeMember(withData!.id, () => {});
+    const founded = () => empty.some(({ server }) => server.writesUnderLock);
+    expect(world.runUntilHolds(world.now() + 20_000, 20, founded)).toBe(true);
+  }
+});

@@ -5,6 +5,7 @@ import type { BrokenRules } from "../../dcs/broken_rules.ts";
 import { isUnfenced } from "../../model/life.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import type { WatchdogView } from "../lease/watchdog.ts";
+import { leftGroup } from "../peers/left_group.ts";
 import type { MemberRooms } from "./member_rooms.ts";
 import type { OwnLook } from "./own_events.ts";
 import { type OwnStatusInput, watchdogSummary } from "./own_status.ts";
@@ -48,10 +49,7 @@ export function nodeView(
     syncFrozen: syncPen.isFrozen(dcs.state.sync.revision),
     ...(broken === undefined || broken.size === 0 ? {} : { syncWithout: syncRulesLeftOut(broken) }),
     statuses: voter.board.seen(nowMs),
-    // Only a founder asks.
-    ...(dcs.state.initialize === null
-      ? { unheard: voter.board.unheard(options.peers().filter((id) => id !== raft.id), nowMs) }
-      : {}),
+    ...(dcs.state.initialize === null ? forFounder(rooms, nowMs) : {}),
     raftLeads: raft.status().leader !== null,
     stopping: wishes.stopping,
     wantsRestart: wishes.restart,
@@ -156,5 +154,15 @@ export function watchdogView({ options: { guard, dcs }, voter, tenancy }: Member
     leaseRuns: tenancy.leaseRuns,
     harmless: known && (!anyProcess || (postmaster !== null && !postmaster.writable)),
     frozen: known && postmaster?.phase === "frozen" && allStopped === true,
+  };
+}
+
+/** What only a founder asks for. */
+function forFounder({ options, voter: { board } }: MemberRooms, nowMs: number) {
+  const { raft, peers } = options;
+  const nodeOf = (name: string) => board.nodeOf(name);
+  return {
+    unheard: board.unheard(peers().filter((id) => id !== raft.id), nowMs),
+    left: leftGroup(board.seen(nowMs), raft.status().members, nodeOf),
   };
 }

@@ -119,6 +119,17 @@ test("a bootstrap that failed does not ask for the lock again", () => {
   expect(ready(false)).toBe(false);
 });
 
+test("nobody is to wait for the data of a bootstrap that is not complete", () => {
+  const half = { kind: "half-written", what: "bootstrap" } as const;
+  const usable = (dcs: OwnStatusInput["dcs"], directory: Parameters<typeof postgres>[0]) =>
+    statusOf({ dcs, postgres: postgres({ ...RUNNING_PRIMARY, ...directory }) }).directoryUsable;
+  expect(usable(BOOTSTRAPPING, { directory: half })).toBe(false);
+  expect(usable(cluster({ initialize: null }), { directory: half })).toBe(false);
+  expect(usable(BOOTSTRAPPING, { directory: PRIMARY_DIRECTORY })).toBe(true);
+  // The records name it, and the mark is about to be removed.
+  expect(usable(cluster(), { directory: half })).toBe(true);
+});
+
 test("a former primary that runs read-only is one still, until it has rejoined", () => {
   const read = (directory: Parameters<typeof postgres>[0]) =>
     statusOf({ postgres: postgres(directory) }).primaryDirectory;

@@ -155,7 +155,7 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     replicationState: postgres.replicationState,
     streamedTo: input.streamedTo,
     following: postgres.following,
-    directoryUsable: running || directory.kind === "valid",
+    directoryUsable: hasUsableData(input),
     primaryDirectory: isFormerPrimary(postgres) || (postgres.inRecovery !== false && isUnjoined(input)),
     bootstrapReady: bootstrapping && hasDirectory && postgres.action?.kind !== "bootstrap" &&
       postgres.last["finish-bootstrap"]?.ok !== false,
@@ -177,6 +177,13 @@ export function ownStatus(input: OwnStatusInput): MemberStatus {
     canLose: input.canLose,
     ...seldom(input),
   };
+}
+
+/** A bootstrap that may still fail has no data that anybody would wait for. */
+function hasUsableData({ postgres: { directory, process }, dcs }: OwnStatusInput): boolean {
+  if (directory.kind === "valid") return true;
+  if (directory.kind === "half-written" && !isInitialized(dcs)) return false;
+  return process === "running" || process === "frozen";
 }
 
 /**

@@ -83,16 +83,6 @@ const CASES: readonly Case[] = [
     "claim-bootstrap",
   ],
   [
-    "an empty member does not wait for existing data on a member that is gone",
-    node({
-      dcs: cluster({ initialize: null, lock: lock({ epoch: 0, holder: null, lastHolder: null }) }),
-      postgres: postgres({ ...STOPPED, directory: { kind: "empty" }, systemId: null }),
-      statuses: [seen(status("c", { primaryDirectory: true, running: false }), 5000)],
-    }),
-    "claim-bootstrap",
-    { "kind": "claim-initialize" },
-  ],
-  [
     "no member claims before one that has just connected has said what it has",
     node({
       dcs: cluster({ initialize: null, lock: lock({ epoch: 0, holder: null, lastHolder: null }) }),

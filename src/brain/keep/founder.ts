@@ -5,6 +5,11 @@
  * choose. That includes a primary whose WAL ends before that of another member on the same timeline: it was
  * restored, or is an older copy, since a standby never has more than the primary that it followed. Nobody
  * claims before each member has said what it has, or has had a moment to be there and say it.
+ *
+ * What a member has said holds when it falls silent, as long as it is in the raft group: its agent may be
+ * restarted for a new password while its PostgreSQL serves users, and an empty cluster that is founded
+ * meanwhile would never take that server in. Only of two primaries that run, the silent one does not count:
+ * its agent was stopped to choose the other.
  */
 import type { MemberStatus } from "../../model/member_status.ts";
 import { formatLsn } from "../../model/lsn.ts";
@@ -35,9 +40,32 @@ export function onceHeard({ unheard = [] }: NodeView, claim: Outcome): Outcome {
   return decide(`waiting a moment to hear what the other members have (${unheard.length} have not said it)`);
 }
 
+/**
+ * What the other members have. Of one that is silent only data in a usable directory: a bootstrap that was
+ * never finished is nobody's.
+ */
+function known(view: NodeView): readonly MemberStatus[] {
+  return view.statuses.filter(({ status: { name, directoryUsable }, ageMs }) =>
+    name !== view.name && (ageMs < FRESH_MS || (directoryUsable && !view.left?.includes(name)))
+  ).map(({ status }) => status);
+}
+
+function isHeard(view: NodeView, { name }: MemberStatus): boolean {
+  return view.statuses.some(({ status, ageMs }) => status.name === name && ageMs < FRESH_MS);
+}
+
+/** Waits for that member, and says what to do when it is silent. */
+function waitFor(view: NodeView, member: MemberStatus, reason: string): Outcome {
+  return decide(
+    isHeard(view, member)
+      ? reason
+      : `${reason}. It is not heard now: start its agent. If its data is not to be this cluster's, ` +
+        `agent ctl raft remove ${member.name}`,
+  );
+}
+
 function founded(view: NodeView): Outcome {
-  const others = view.statuses.filter(({ status, ageMs }) => status.name !== view.name && ageMs < FRESH_MS)
-    .map(({ status }) => status);
+  const others = known(view);
   const { directory, process, inRecovery } = view.postgres;
   const isPrimary = process === "none"
     ? directory.kind === "valid" && !directory.standbySignal
@@ -54,21 +82,29 @@ function founded(view: NodeView): Outcome {
     return process === "none" ? withStopped(view, others) : withRunning(view, others);
   }
   const found = others.find((status) => status.primaryDirectory || runsPrimary(status)) ??
-    others.find(({ directoryUsable }) => directoryUsable);
+    others.find(mayRun) ?? others.find(({ directoryUsable }) => directoryUsable);
   if (found === undefined) {
     return (view.postgres.bootstrapDueMs ?? 0) > view.nowMs
       ? decide("the last bootstrap on this node failed: waiting before the next one")
       : decide("trying to bootstrap a new cluster", { kind: "claim-initialize" });
   }
-  return decide(
+  return waitFor(
+    view,
+    found,
     found.primaryDirectory || runsPrimary(found)
       ? `waiting for ${found.name}, which has a primary's data directory, to form the cluster`
+      : mayRun(found)
+      ? mayBePrimary(found)
       : `waiting: ${found.name} has a standby's data. Start the agent on its primary's host, or move that directory away`,
   );
 }
 
-function withRunning(view: NodeView, others: readonly MemberStatus[]): Outcome {
+const mayBePrimary = ({ name }: MemberStatus) =>
+  `waiting for ${name}: a server may run there that does not answer its agent, and it may be the primary`;
+
+function withRunning(view: NodeView, all: readonly MemberStatus[]): Outcome {
   const { systemId, timeline } = view.postgres;
+  const others = all.filter((other) => isHeard(view, other) || !runsPrimary(other));
   const second = others.find(runsPrimary);
   if (second !== undefined) {
     return decide(
@@ -80,7 +116,9 @@ function withRunning(view: NodeView, others: readonly MemberStatus[]): Outcome {
     other.systemId === systemId && (other.timeline ?? 0) > (timeline ?? 0)
   );
   if (later !== undefined) {
-    return decide(
+    return waitFor(
+      view,
+      later,
       `${later.name} has timeline ${later.timeline} of the same data, this primary timeline ${timeline}: it is not taken ` +
         "over, as another primary followed it. Start the agent on that one's host, and stop PostgreSQL here",
     );
@@ -92,24 +130,24 @@ function withStopped(view: NodeView, others: readonly MemberStatus[]): Outcome {
   const { systemId, timeline } = view.postgres;
   const running = others.find(runsPrimary);
   if (running !== undefined) {
-    return decide(`waiting for ${running.name}, which runs a primary, to form the cluster`);
+    return waitFor(view, running, `waiting for ${running.name}, which runs a primary, to form the cluster`);
   }
   const unknown = others.find(mayRun);
-  if (unknown !== undefined) {
-    return decide(
-      `waiting for ${unknown.name}: a server may run there that does not answer its agent, and it may be the primary`,
-    );
-  }
+  if (unknown !== undefined) return waitFor(view, unknown, mayBePrimary(unknown));
   const second = others.find(({ primaryDirectory }) => primaryDirectory);
   if (second !== undefined) {
-    return decide(
+    return waitFor(
+      view,
+      second,
       `two directories of primaries, here and on ${second.name}: neither forms the cluster. Decide whose data is to stay, ` +
         "and move the other directory away",
     );
   }
   const later = others.find((other) => other.systemId === systemId && isAhead(other, timeline));
   if (later !== undefined) {
-    return decide(
+    return waitFor(
+      view,
+      later,
       `${later.name} runs a standby of the same data, whose primary runs elsewhere: waiting for that one's agent`,
     );
   }
@@ -141,7 +179,9 @@ function hasMore(other: MemberStatus, view: NodeView): boolean {
 
 function behind(view: NodeView, fuller: MemberStatus): Outcome {
   const at = (lsn: number | null) => lsn === null ? "?" : formatLsn(lsn);
-  return decide(
+  return waitFor(
+    view,
+    fuller,
     `${fuller.name} has WAL of the same data and timeline up to ${
       at(positionOf(fuller))
     }, this primary only up to ` +

@@ -65,6 +65,8 @@ export interface NodeView {
   readonly statuses: readonly SeenStatus[];
   /** Raft ids of members that have not said yet what they have, for a moment at the most. Absent: none. */
   readonly unheard?: readonly number[];
+  /** Names of `statuses` whose members are not in the raft group (any more). Absent: none. */
+  readonly left?: readonly string[];
   /** ms for which a running standby has not been streaming from the present holder on its timeline. */
   readonly notStreamingForMs: number;
   /**
