@@ -6,7 +6,7 @@ import { describeValue } from "./issues.ts";
 import type { Issues, Path } from "./issues.ts";
 import { byteLength, hasControl, isWhole, secretProblem } from "../model/plain_text.ts";
 import { isSlotNameCut, slotName } from "../model/slot_name.ts";
-import { MISSING_STANDBY } from "../model/sync_setting.ts";
+import { RESERVED_STANDBY } from "../model/sync_setting.ts";
 
 /** PostgreSQL cuts longer names of roles and longer application names. */
 export const MAX_NAME_BYTES = 63;
@@ -34,7 +34,7 @@ export function checkMemberName(name: string, issues: Issues): void {
     );
   } else if (name === "*") {
     issues.error(path, "this name stands for every standby in synchronous_standby_names: choose another");
-  } else if (name === MISSING_STANDBY) {
+  } else if (name === RESERVED_STANDBY) {
     issues.error(path, "this name stands for a missing standby: choose another");
   } else if (isSlotNameCut(name)) {
     issues.warning(

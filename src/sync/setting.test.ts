@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { anyInput, spoiled } from "../../raft/testing.ts";
+import { MAX_NAME_BYTES } from "../config/names.ts";
 import { awaitMissing, formatSetting, NO_SYNC, parseSetting, settingFor, takesAnybody } from "./setting.ts";
 
 const first = (count: number, ...names: string[]) => ({ method: "FIRST" as const, count, names });
@@ -12,16 +13,27 @@ test.each([
   ["a quorum of one", settingFor(["b"], 1, true), 'ANY 1 ("b")'],
   ["a name with a quotation mark", settingFor(['a"b'], 1, false), '"a""b"'],
   ["nobody", settingFor([], 1, true), ""],
-  ["strict and alone", awaitMissing(false), '"__patroni_strict_sync_replica_placeholder__"'],
+  [
+    "strict and alone",
+    awaitMissing(false),
+    '"__patroni_strict_sync_replica_placeholder__:longer_than_any_application_name"',
+  ],
   [
     "strict and alone, in quorum mode",
     awaitMissing(true),
-    'ANY 1 ("__patroni_strict_sync_replica_placeholder__")',
+    'ANY 1 ("__patroni_strict_sync_replica_placeholder__:longer_than_any_application_name")',
   ],
 ])("%s is written as Patroni writes it", (_, setting, text) => {
   expect(formatSetting(setting)).toBe(text);
   const read = parseSetting(text)!;
   expect([read.count, read.names]).toEqual([setting.count, setting.names]);
+});
+
+test("no application_name is as long as the name of the standby that is missing", () => {
+  for (const isQuorum of [false, true]) {
+    const { names } = awaitMissing(isQuorum);
+    expect(names.map((name) => Buffer.byteLength(name) > MAX_NAME_BYTES)).toEqual([true]);
+  }
 });
 
 test.each([
