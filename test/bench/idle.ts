@@ -10,7 +10,10 @@ import { atMost, type Measurement, measurement, NO_GOAL } from "./measurement.ts
 import { nextWakes, wakesTable } from "./wakes.ts";
 
 const MIB = 1024 * 1024;
-/** Each look of a member at its disks writes a page, in a process of its own, which counts as the agent's. */
+/**
+ * Each look of a member at its disks writes a page, in a process of its own, which counts as the agent's; the
+ * file system adds pages of its own now and then.
+ */
 const PROBE_BYTES = 4096;
 const PROBE_EVERY_MS = 10_000;
 

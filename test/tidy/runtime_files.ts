@@ -53,6 +53,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/transport/tcp_transport.ts",
   "raft/transport/testing_certificates.ts",
   "raft/transport/visit.ts",
+  "src/agent/health/probe_file.ts",
   "src/agent/health/probe_process.ts",
   "src/agent/health/sync_probe_process.ts",
   "src/agent/postgres/directory_watch.ts",

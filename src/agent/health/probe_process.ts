@@ -5,30 +5,29 @@
  * the agent's sockets and locks after its end, and a successor could not start.
  *
  * Writes a line before and after each place, so that the agent knows where it hangs. Writes one small file in
- * the data directory and one in pg_wal if that is another file system, and removes it: at rest nothing stays.
- * Its name begins with the prefix that pg_basebackup, pg_rewind and pg_checksums pass over.
+ * the data directory and one in pg_wal if that is another file system (probe_file.ts).
  */
 import {
   accessSync,
   closeSync,
   constants,
-  fdatasyncSync,
   fstatSync,
   openSync,
   readdirSync,
-  readSync,
   realpathSync,
   statfsSync,
-  unlinkSync,
   writeSync,
 } from "node:fs";
 import type { PlaceKind, PlaceReading } from "../../model/place_reading.ts";
 import { errorCode, join } from "../../postgres/disk.ts";
+import { probeFile } from "./probe_file.ts";
 
 export const PROBE_COMMAND = "__probe";
-/** pgsql_tmp: PG_TEMP_FILE_PREFIX of PostgreSQL. */
-export const PROBE_FILE = "pgsql_tmp_agent_probe";
-const BYTES = 512;
+/** With less room, or fewer inodes, each look makes a new file: what is used up is found out at once. */
+const SCARCE_BYTES = 2 ** 30;
+const SCARCE_INODES = 1000;
+/** What PostgreSQL always has in the directory. */
+const BESIDE = { data: "PG_VERSION", wal: "archive_status" };
 /** More are not looked at. */
 const MOST_TABLESPACES = 100;
 
@@ -70,12 +69,14 @@ function lookAt(kind: PlaceKind, path: string, written: Set<number>): PlaceReadi
   }
   try {
     const device = fstatSync(directory).dev;
-    const base = { kind, path: shownPath(path), device, ...roomOf(directory) };
+    const { isScarce, ...room } = roomOf(directory);
+    const base = { kind, path: shownPath(path), device, ...room };
     if (kind === "tablespace" || written.has(device)) {
       return { ...base, writeMs: null, failure: refusal(directory) };
     }
     written.add(device);
-    return { ...base, ...write(directory) };
+    const options = { directory: through(directory), beside: BESIDE[kind], isScarce, nowMs: Date.now() };
+    return { ...base, ...probeFile(options) };
   } finally {
     closeSync(directory);
   }
@@ -83,13 +84,16 @@ function lookAt(kind: PlaceKind, path: string, written: Set<number>): PlaceReadi
 
 const NO_ROOM_KNOWN = { totalBytes: 0, freeBytes: 0 };
 
-function roomOf(directory: number): Pick<PlaceReading, "totalBytes" | "freeBytes"> {
+function roomOf(directory: number): Pick<PlaceReading, "totalBytes" | "freeBytes"> & { isScarce: boolean } {
   try {
-    const { bavail, blocks, bsize } = statfsSync(through(directory));
-    return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+    const { bavail, blocks, bsize, files, ffree } = statfsSync(through(directory));
+    const freeBytes = bavail * bsize;
+    // A file system without a fixed number of inodes says that it has none.
+    const isScarce = freeBytes < SCARCE_BYTES || (files > 0 && ffree < SCARCE_INODES);
+    return { totalBytes: blocks * bsize, freeBytes, isScarce };
   } catch (error) {
     if (errorCode(error) === null) throw error;
-    return NO_ROOM_KNOWN;
+    return { ...NO_ROOM_KNOWN, isScarce: true };
   }
 }
 
@@ -120,37 +124,4 @@ function refusal(directory: number): PlaceReading["failure"] {
     if (code === null) throw error;
     return code === "EROFS" ? { call: "open", code } : null;
   }
-}
-
-function write(directory: number): Pick<PlaceReading, "writeMs" | "failure"> {
-  const file = `${through(directory)}/${PROBE_FILE}`;
-  const beganMs = performance.now();
-  let call = "open";
-  try {
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
-    const fd = openSync(file, flags, 0o600);
-    try {
-      const bytes = new Uint8Array(BYTES).fill(process.pid % 256);
-      call = "write";
-      if (writeSync(fd, bytes, 0, BYTES, 0) < BYTES) return failed(call, "ENOSPC");
-      call = "fdatasync";
-      fdatasyncSync(fd);
-      call = "read";
-      const back = new Uint8Array(BYTES);
-      readSync(fd, back, 0, BYTES, 0);
-      if (!back.every((byte, index) => byte === bytes[index])) return failed(call, "other bytes");
-    } finally {
-      closeSync(fd);
-      unlinkSync(file);
-    }
-    return { writeMs: performance.now() - beganMs, failure: null };
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === null) throw error;
-    return failed(call, code);
-  }
-}
-
-function failed(call: string, code: string): Pick<PlaceReading, "writeMs" | "failure"> {
-  return { writeMs: null, failure: { call, code } };
 }
