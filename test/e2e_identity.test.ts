@@ -113,18 +113,27 @@ story("what an agent froze that ended before its guard spoke goes on under the n
 });
 
 story(
-  "a guard that has lost its socket is replaced, and nobody is promoted beside what it guards",
+  "a guard that has lost its socket makes it anew for the next agent: no other guard, the same PostgreSQL",
   async (fixture) => {
     const { primary } = await ready(fixture);
     const guard = primary.guardPid()!;
+    const postmaster = primary.postmasterPid()!;
     const socket = join(primary.directory, "raft", "run", "guard.sock");
     expect(existsSync(socket)).toBe(true);
     const begin = nowMs();
+    const before = primary.log().length;
     rmSync(socket);
     await primary.killAgent();
     primary.start();
-    await waitFor("the end of that guard", START_MS, () => !isAlive(guard));
+    await waitFor(
+      "the agent has its guard",
+      START_MS,
+      () => primary.log().slice(before).includes(`connected to the guard (pid ${guard})`),
+    );
     await fixture.healed();
+    expect(primary.log().slice(before)).toContain("has made it anew");
+    expect(primary.log().slice(before)).not.toContain("another guard serves");
+    expect([isAlive(guard), isAlive(postmaster)]).toEqual([true, true]);
     fixture.expectOnePrimary(primary, begin);
   },
 );

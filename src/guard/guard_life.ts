@@ -5,12 +5,13 @@
 import type { Clock, Timer } from "../../raft/mod.ts";
 import { kill as sendSignal } from "../lib/ffi.ts";
 import type { Log } from "../lib/log.ts";
-import { isStopped, readProcess } from "../lib/process_table.ts";
+import { isStopped, readProcess, takesSignal } from "../lib/process_table.ts";
 import { type Answer, GuardConnection } from "./connection.ts";
 import { guardArguments } from "./guard_arguments.ts";
 import { identify, isSame, type ProcessId, signalProcess } from "./process_id.ts";
 import { type GuardMessage, type Hello, type Operation, PROTOCOL_VERSION } from "./protocol.ts";
-import { SIGCONT, SIGKILL } from "./signals.ts";
+import { isGone, servingGuard } from "./serving_guard.ts";
+import { SIGCONT, SIGHUP, SIGKILL } from "./signals.ts";
 import { spawnGuard } from "./spawn_guard.ts";
 
 export interface GuardLifeOptions {
@@ -40,13 +41,16 @@ export const SILENT_MS = 1000;
 /** Without an answer for this long, it is killed and replaced. */
 const HOPELESS_MS = 15_000;
 /**
- * A guard that lives and cannot be connected to for so long has lost its socket: it never comes back, and
- * keeps another one from starting. It is ended, and PostgreSQL with it by the kernel.
+ * A guard that lives and cannot be connected to has lost its socket. It is asked to make it anew; after so
+ * long it is ended, and PostgreSQL with it by the kernel. Another one cannot start before.
  */
 const UNREACHABLE_MS = 5000;
+const ASK_AGAIN_MS = 1000;
 const RECONNECT_MS = 20;
 const MAX_RECONNECT_MS = 500;
+/** Until the next start of a guard that nobody could connect to; each doubles it. */
 const RESPAWN_MS = 300;
+const MAX_RESPAWN_MS = 5000;
 /** A dying process closes its sockets a moment before it is gone. */
 const DYING_MS = 2000;
 
@@ -59,7 +63,11 @@ export class GuardLife {
   upgrading: Hello | null = null;
   readonly #options: GuardLifeOptions;
   #connection: GuardConnection | null = null;
-  #spawnedMs = -Infinity;
+  #spawnAtMs = -Infinity;
+  #respawnMs = RESPAWN_MS;
+  /** A guard that was started has found another one that serves the socket. */
+  #isServed = false;
+  #askedMs = -Infinity;
   /** Since when nothing could be connected to; null: connected. */
   #unreachableSinceMs: number | null = null;
   #retry: Timer | null = null;
@@ -162,6 +170,9 @@ export class GuardLife {
       this.hello = hello;
       this.upgrading = null;
       this.#retryMs = RECONNECT_MS;
+      this.#respawnMs = RESPAWN_MS;
+      this.#spawnAtMs = -Infinity;
+      this.#isServed = false;
       this.#said.clear();
       log.info("guard", `connected to the guard (pid ${hello.pid})`);
       this.#options.onGuard(hello);
@@ -200,29 +211,49 @@ export class GuardLife {
       this.process = null;
       this.#options.onDead();
     }
-    if (!alive) {
-      this.#endUnreachable();
-      this.#spawn();
-    }
+    const lost = this.#withoutSocket();
+    if (lost !== null) this.#unreachable(lost);
+    else if (this.process === null) this.#spawn();
     this.#retry?.cancel();
     this.#retry = clock.after(this.#retryMs, () => this.start());
     this.#retryMs = Math.min(this.#retryMs * 1.5, MAX_RECONNECT_MS);
   }
 
-  #endUnreachable(): void {
-    const { clock, livingGuard } = this.#options;
-    if (clock.now() - (this.#unreachableSinceMs ?? Infinity) < UNREACHABLE_MS) return;
-    const lost = livingGuard();
-    if (lost === null) return;
-    this.#complain(`guard ${lost.pid} lives, but its socket is gone: it is killed and replaced`);
-    signalProcess(lost, SIGKILL);
+  /** A guard that lives, and that nobody can connect to; null: none is known. */
+  #withoutSocket(): ProcessId | null {
+    const { socketPath, livingGuard } = this.#options;
+    // The one that was connected may be about to become another program, and then its socket is there still.
+    if (this.process !== null) return isGone(socketPath) ? this.process : null;
+    return livingGuard() ?? (this.#isServed ? servingGuard(socketPath) : null);
+  }
+
+  /** No other one is started beside it: it holds the locks, and each start would end at once. */
+  #unreachable(lost: ProcessId): void {
+    const { clock, socketPath } = this.#options;
+    const nowMs = clock.now();
+    const seconds = UNREACHABLE_MS / 1000;
+    if (nowMs - (this.#unreachableSinceMs ?? nowMs) >= UNREACHABLE_MS) {
+      this.#complain(
+        `guard ${lost.pid} lives, but nothing connects to its socket for ${seconds} s: it is killed and replaced`,
+      );
+      signalProcess(lost, SIGKILL);
+    } else if (nowMs - this.#askedMs >= ASK_AGAIN_MS && takesSignal(lost.pid, SIGHUP) === true) {
+      // A guard of an earlier release ignores it. One that has no handler yet has only just begun.
+      this.#askedMs = nowMs;
+      this.#complain(
+        `guard ${lost.pid} lives, but nothing connects to its socket ${socketPath}: it is asked to make the socket ` +
+          `anew, and killed with PostgreSQL if that does not help within ${seconds} s`,
+      );
+      signalProcess(lost, SIGHUP);
+    }
   }
 
   #spawn(): void {
-    const { clock, command, socketPath, dataDir, log } = this.#options;
-    if (!this.#options.mayStart() || clock.now() - this.#spawnedMs < RESPAWN_MS) return;
-    this.#spawnedMs = clock.now();
-    spawnGuard([...command, ...guardArguments(socketPath, dataDir)], log);
+    const { clock, command, socketPath, dataDir, log, mayStart } = this.#options;
+    if (!mayStart() || clock.now() < this.#spawnAtMs) return;
+    this.#spawnAtMs = clock.now() + this.#respawnMs;
+    this.#respawnMs = Math.min(2 * this.#respawnMs, MAX_RESPAWN_MS);
+    spawnGuard([...command, ...guardArguments(socketPath, dataDir)], log, () => this.#isServed = true);
   }
 
   /** Runs while an answer is outstanding. */

@@ -1,10 +1,13 @@
 /** The guard process and its client, with real processes. */
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, readProcess } from "../lib/process_table.ts";
 import { startZombie } from "../lib/testing_zombie.ts";
+import { OWNER_FILE } from "../model/owner_file.ts";
 import type { GuardClient } from "./client.ts";
+import { prepareDirectory } from "./guard_socket.ts";
+import { servingGuard } from "./serving_guard.ts";
 import { connected, reply, type Site, startDetached, until, untilView, withSite } from "./testing.ts";
 
 async function startPrimary(site: Site, client: GuardClient, leaseMs: number): Promise<number> {
@@ -144,12 +147,41 @@ test("an agent that starts while the guard is stopped freezes what runs, and the
     expect(await site.acknowledges()).toBe(true);
   }));
 
-test("a guard whose socket is gone is replaced by the next agent, and ends PostgreSQL", () =>
+test("a guard whose socket is gone makes it anew for the next agent, and PostgreSQL goes on", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    const pid = await startPrimary(site, client, 60_000);
+    const guardPid = client.view().pid ?? 0;
+    client.close();
+    const made = () => site.log.lines.filter((line) => line.includes(`guard ${guardPid} has made it anew`));
+    for (const [times, gone] of [["guard.sock"], ["guard.sock", "guard.lock"]].entries()) {
+      for (const name of gone) rmSync(join(site.root, "run", name));
+      const next = site.client();
+      await connected(next);
+      expect(next.view()).toMatchObject({
+        pid: guardPid,
+        armed: { epoch: 3 },
+        postmaster: { pid, epoch: 3 },
+      });
+      await until("it says so", () => made().length === times + 1);
+      expect(await site.acknowledges()).toBe(true);
+      next.close();
+    }
+    const last = site.client();
+    await connected(last);
+    // What the second one of a place would be: it finds the lock, and ends.
+    const path = join(site.root, "run", "guard.sock");
+    expect(servingGuard(path)?.pid).toBe(guardPid);
+    expect(prepareDirectory(path)).toBe(null);
+  }));
+
+test("a guard that does not make its socket anew is replaced, and ends PostgreSQL", () =>
   withSite(async (site) => {
     const client = site.client();
     await startPrimary(site, client, 60_000);
     const guardPid = client.view().pid ?? 0;
     client.close();
+    process.kill(guardPid, "SIGSTOP");
     rmSync(join(site.root, "run", "guard.sock"));
     const next = site.client();
     await until("it is frozen", () => site.group.allStopped(null));
@@ -157,6 +189,35 @@ test("a guard whose socket is gone is replaced by the next agent, and ends Postg
     expect(isAlive(guardPid)).toBe(false);
     await until("nothing is left", () => site.group.members().length === 0);
     expect(next.view()).toMatchObject({ armed: null, endedEpoch: 0 });
+  }));
+
+test("a guard that no file names is found by its command line, and no other one is started beside it", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    const pid = await startPrimary(site, client, 60_000);
+    const guardPid = client.view().pid ?? 0;
+    client.close();
+    rmSync(join(site.root, "run", "guard.sock"));
+    rmSync(join(site.dataDir, OWNER_FILE));
+    const next = site.client();
+    await connected(next);
+    expect(next.view()).toMatchObject({ pid: guardPid, postmaster: { pid, epoch: 3 } });
+    expect(await site.acknowledges()).toBe(true);
+  }));
+
+test("a guard that ends leaves the socket of another one alone", () =>
+  withSite(async (site) => {
+    const client = site.client();
+    await connected(client);
+    const guardPid = client.view().pid ?? 0;
+    // The place was moved away, and another one is there by now, with what another guard has made.
+    const place = join(site.root, "run");
+    renameSync(place, join(site.root, "former"));
+    mkdirSync(place);
+    writeFileSync(join(place, "guard.sock"), "");
+    await new Promise<void>((resolve) => client.shutdown(resolve));
+    await until("it is gone", () => !isAlive(guardPid));
+    expect(existsSync(join(place, "guard.sock"))).toBe(true);
   }));
 
 test("a primary does not start without a lease, a standby does and is promoted with one", () =>

@@ -3,9 +3,9 @@
  * newest; it may come and go, and the guard stays as long as there is something to guard. Writes nothing to
  * disk or to a log after its start; its messages go to the controller.
  */
-import { chmodSync, closeSync, statSync, writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Socket, UnixSocketListener } from "bun";
+import type { Socket } from "bun";
 import type { Clock } from "../../raft/mod.ts";
 import { peerCredentials, pollNow, POLLOUT, reapChild, setSession } from "../lib/ffi.ts";
 import { randomHex } from "../lib/random.ts";
@@ -18,7 +18,7 @@ import { guardArguments } from "./guard_arguments.ts";
 import { type HandedOver, STATE_VERSION } from "./hand_over.ts";
 import { launchPostgres } from "./launch_postgres.ts";
 import { LineWriter } from "./line_writer.ts";
-import { prepareDirectory, removeStale } from "./guard_socket.ts";
+import { GuardSocket, prepareDirectory } from "./guard_socket.ts";
 import { fencesNothing, mayControl } from "./may_control.ts";
 import { takePrivileges } from "./privileges.ts";
 import { ProcessGroup } from "./process_group.ts";
@@ -85,28 +85,32 @@ interface Connection {
   readonly pid: number;
 }
 
-type GuardSocket = Socket<Connection | null>;
+type ControllerSocket = Socket<Connection | null>;
 
 class GuardServer {
   readonly #options: GuardOptions;
   readonly #clock: Clock = new SystemClock();
-  readonly #lockFd: number;
   readonly #hello: Hello;
   readonly #directory: DirectoryOwner;
   readonly #guard: Guard;
   readonly #oomScoreAdj: string;
-  #controller: GuardSocket | null = null;
+  #controller: ControllerSocket | null = null;
   #controllerPid = 0;
   /** Without one: the agent that started this process ended before it connected, and no other knows of it. */
   #hadController: boolean;
   readonly #notices: Notice[] = [];
-  #listener: UnixSocketListener<Connection | null> | null = null;
-  #socketInode = 0;
+  readonly #socket: GuardSocket<Connection>;
   #aloneSinceMs = 0;
 
   constructor(options: GuardOptions, lockFd: number, handed: HandedOver | null) {
     this.#options = options;
-    this.#lockFd = lockFd;
+    this.#socket = new GuardSocket(options.socketPath, lockFd, {
+      open: (socket) => this.#onOpen(socket),
+      data: (socket, chunk) => this.#onData(socket, chunk),
+      drain: (socket) => socket.data?.writer.flush(),
+      close: (socket) => this.#onClose(socket),
+      error: (socket) => this.#onClose(socket),
+    });
     this.#controllerPid = handed?.controllerPid ?? 0;
     this.#hadController = handed !== null;
     this.#hello = {
@@ -163,21 +167,7 @@ class GuardServer {
   }
 
   listen(): void {
-    const { socketPath } = this.#options;
-    removeStale(socketPath);
-    this.#listener = Bun.listen<Connection | null>({
-      unix: socketPath,
-      data: null,
-      socket: {
-        open: (socket) => this.#onOpen(socket),
-        data: (socket, chunk) => this.#onData(socket, chunk),
-        drain: (socket) => socket.data?.writer.flush(),
-        close: (socket) => this.#onClose(socket),
-        error: (socket) => this.#onClose(socket),
-      },
-    });
-    chmodSync(socketPath, 0o600);
-    this.#socketInode = statSync(socketPath).ino;
+    this.#socket.listen();
     this.#stayAlive();
     // Programs that the agent runs in the directory must be known as its own before orphans are looked for.
     this.#clock.after(FIRST_LOOK_MS, () => {
@@ -192,15 +182,34 @@ class GuardServer {
     process.on("SIGCHLD", () => this.#guard.lookAtPostmaster());
     // A service manager that ends the whole service at once ends the agent too, which then stops PostgreSQL
     // in order.
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.on(signal, () => {
-        if (signal !== "SIGHUP" && this.#controller === null && this.#isUnneeded) this.#quit();
+        if (this.#controller === null && this.#isUnneeded) this.#quit();
       });
     }
+    process.on("SIGHUP", () => this.#remakeSocket());
     letSignalsIn();
   }
 
-  #onOpen(socket: GuardSocket): void {
+  /**
+   * An agent that finds no socket asks for it. The disk is looked at then, and this guard may hang on it. So
+   * it is not while an agent is connected; the one that asks freezes PostgreSQL after half a second without
+   * an answer, and kills this guard later.
+   */
+  #remakeSocket(): void {
+    if (this.#controller !== null) return;
+    try {
+      if (!this.#socket.remake()) return;
+      const text = `the socket ${this.#options.socketPath} was gone: guard ${process.pid} has made it anew`;
+      this.#notify({ level: "warning", event: "socket", text });
+    } catch (error) {
+      if ((error as { code?: unknown }).code === undefined) throw error;
+      const text = `the socket is gone, and cannot be made anew: ${(error as Error).message}`;
+      this.#notify({ level: "error", event: "socket", text });
+    }
+  }
+
+  #onOpen(socket: ControllerSocket): void {
     const peer = peerCredentials((socket as unknown as { fd: number }).fd);
     if (peer === null || !mayControl(peer.uid, process.geteuid?.() ?? 0)) {
       this.#notify({ level: "warning", event: "stranger", text: `refused a controller of uid ${peer?.uid}` });
@@ -214,7 +223,7 @@ class GuardServer {
     };
   }
 
-  #onData(socket: GuardSocket, chunk: Uint8Array): void {
+  #onData(socket: ControllerSocket, chunk: Uint8Array): void {
     const connection = socket.data;
     if (connection === null) return;
     const lines = connection.reader.push(chunk);
@@ -225,7 +234,7 @@ class GuardServer {
     for (const line of lines) this.#onLine(socket, line);
   }
 
-  #onLine(socket: GuardSocket, line: string): void {
+  #onLine(socket: ControllerSocket, line: string): void {
     const request = decodeRequest(line);
     if ("error" in request) {
       if (request.id !== null) this.#answer(socket, request.id, request.error);
@@ -239,7 +248,7 @@ class GuardServer {
     }
   }
 
-  #onRequest(socket: GuardSocket, request: Request): void {
+  #onRequest(socket: ControllerSocket, request: Request): void {
     if (request.op === "hello") return;
     if (request.op === "upgrade") {
       this.#upgrade(socket, request);
@@ -257,7 +266,7 @@ class GuardServer {
    * The newest agent is the controller. Release 1 speaks version 1 only; a newer agent has to speak it with
    * this guard.
    */
-  #takeOver(socket: GuardSocket, id: number, version: number): void {
+  #takeOver(socket: ControllerSocket, id: number, version: number): void {
     if (version < PROTOCOL_VERSION) {
       this.#answer(socket, id, `this guard speaks version ${PROTOCOL_VERSION}, not ${version}`);
       return;
@@ -275,7 +284,7 @@ class GuardServer {
     for (const notice of this.#notices.splice(0)) this.#send(socket, { kind: "notice", notice });
   }
 
-  #upgrade(socket: GuardSocket, request: UpgradeOperation & { readonly id: number }): void {
+  #upgrade(socket: ControllerSocket, request: UpgradeOperation & { readonly id: number }): void {
     const state = this.#stateFor(request);
     const programFd = openProgram(request, this.#controllerPid);
     if ("error" in state) return this.#answer(socket, request.id, state.error);
@@ -309,7 +318,7 @@ class GuardServer {
     const { release = VERSION, token } = this.#hello;
     const controllerPid = this.#controllerPid;
     const oomScoreAdj = this.#oomScoreAdj;
-    const lockFd = this.#lockFd;
+    const { lockFd } = this.#socket;
     const directory = this.#directory.handOver;
     const atMs = this.#clock.now();
     return {
@@ -326,7 +335,7 @@ class GuardServer {
     };
   }
 
-  #onClose(socket: GuardSocket): void {
+  #onClose(socket: ControllerSocket): void {
     socket.data = null;
     if (socket !== this.#controller) return;
     this.#controller = null;
@@ -357,27 +366,18 @@ class GuardServer {
 
   /** Looks at the disk: only for a guard that has nothing to watch. */
   #isForgotten(): boolean {
-    return !this.#ownsSocket() || !this.#hadController || this.#clock.now() - this.#aloneSinceMs > LONELY_MS;
-  }
-
-  #ownsSocket(): boolean {
-    try {
-      return statSync(this.#options.socketPath).ino === this.#socketInode;
-    } catch {
-      return false; // removed, with its directory or without
-    }
+    return !this.#socket.isThere() || !this.#hadController ||
+      this.#clock.now() - this.#aloneSinceMs > LONELY_MS;
   }
 
   #quit(): void {
-    // Before the lock falls with the process: the next guard makes its own.
-    if (this.#ownsSocket()) removeStale(this.#options.socketPath);
+    this.#socket.close();
     this.#directory.release();
-    this.#listener?.stop();
     // The last answer is in the kernel's hands already, or lost: its reader will see the close.
     this.#clock.after(10, () => process.exit(0));
   }
 
-  #answer(socket: GuardSocket, id: number, error: string | null, hello?: Hello): void {
+  #answer(socket: ControllerSocket, id: number, error: string | null, hello?: Hello): void {
     const reply = error === null ? { ok: true as const } : { ok: false as const, error };
     this.#send(socket, {
       kind: "reply",
@@ -400,7 +400,7 @@ class GuardServer {
     if (this.#notices.length < KEPT_NOTICES) this.#notices.push(notice);
   }
 
-  #send(socket: GuardSocket, message: GuardMessage): void {
+  #send(socket: ControllerSocket, message: GuardMessage): void {
     const writes = socket.data?.writer.write(encode(message));
     if (writes === false) socket.terminate();
   }

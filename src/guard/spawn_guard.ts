@@ -5,7 +5,8 @@
 import type { Log } from "../lib/log.ts";
 import { EXIT_ANOTHER_GUARD } from "./exit_codes.ts";
 
-export function spawnGuard(command: readonly string[], log: Log): void {
+/** `onRefused`: it has ended at once, as another guard serves the same socket. */
+export function spawnGuard(command: readonly string[], log: Log, onRefused: () => void): void {
   const env: { [name: string]: string | undefined } = { ...process.env };
   // The service manager listens to the agent alone.
   delete env.NOTIFY_SOCKET;
@@ -16,7 +17,8 @@ export function spawnGuard(command: readonly string[], log: Log): void {
       stdio: ["ignore", "inherit", "inherit"],
       detached: true,
       onExit: (_child, code, signal) => {
-        if (code !== 0 && code !== EXIT_ANOTHER_GUARD) {
+        if (code === EXIT_ANOTHER_GUARD) onRefused();
+        else if (code !== 0) {
           log.warning("guard", `the guard has ended (${signal ?? code})`);
         }
       },

@@ -159,12 +159,22 @@ const lent = mutationsOf("src/guard/lent_directory.ts", ["src/guard/directory_ow
 ]);
 
 const server = mutationsOf("src/guard/server.ts", ["src/guard/server.test.ts"], [
-  ["socket-for-everybody", "chmodSync(socketPath, 0o600);", "chmodSync(socketPath, 0o666);"],
   ["earlier-agent-obeyed", "} else if (socket !== this.#controller) {", "} else if (false) {"],
 ]);
 
-const socket = mutationsOf("src/guard/guard_socket.ts", ["src/guard/server.test.ts"], [
+const socket = mutationsOf("src/guard/guard_socket.ts", [
+  "src/guard/server.test.ts",
+  "src/guard/guard_socket.test.ts",
+], [
   ["directory-of-the-socket-for-everybody", "chmodSync(dir, 0o700);", "chmodSync(dir, 0o755);"],
+  ["socket-for-everybody", "chmodSync(this.#path, 0o600);", "chmodSync(this.#path, 0o666);"],
+  [
+    "socket-made-in-a-place-of-another-guard",
+    "if (fd === null) return false;",
+    "if (fd === null) return true;",
+  ],
+  ["socket-of-another-guard-removed", "if (this.isThere()) this.#stop();", "this.#stop();"],
+  ["lock-of-a-file-that-is-gone", "    this.#lockFd = fd;\n", "    closeSync(fd);\n"],
 ]);
 
 const life = mutationsOf("src/guard/guard_life.ts", ["src/guard/server.test.ts"], [

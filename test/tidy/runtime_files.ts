@@ -95,6 +95,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/guard/process_group.ts",
   "src/guard/guard_socket.ts",
   "src/guard/server.ts",
+  "src/guard/serving_guard.ts",
   "src/guard/spawn_guard.ts",
   "src/guard/stale_lock.ts",
   "src/guard/testing_watchdog.ts",
