@@ -19,7 +19,12 @@ export function requestSwitchover(cluster: SimCluster, id: string, random: Prng)
 }
 
 /** Away from the lock's holder, as far as the asked member knows; null: to any member. */
-export function askSwitchover({ member, dcs }: SimMember, candidate: string | null, id: string): void {
+export function askSwitchover(
+  { member, dcs }: SimMember,
+  candidate: string | null,
+  id: string,
+  scheduledAt: string | null = null,
+): void {
   if (!member || !dcs) return;
   const { lock, failover } = dcs.state;
   member.voter.proposer.propose({
@@ -28,7 +33,7 @@ export function askSwitchover({ member, dcs }: SimMember, candidate: string | nu
       kind: "switchover",
       leader: lock.holder,
       candidate,
-      scheduledAt: null,
+      scheduledAt,
       id,
       accepted: false,
       epoch: 0,

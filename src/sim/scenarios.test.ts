@@ -508,6 +508,30 @@ test("steps of the wall clock by days, forward and back, on all hosts, change no
   }
 });
 
+test("a scheduled switchover takes place by the two clocks that agree, though the raft leader's is years off", () => {
+  const YEARS = 3 * 365 * 86_400_000;
+  for (const [seed, byMs] of [[1, YEARS], [2, -YEARS], [3, 300_000], [4, -300_000]] as const) {
+    const cluster = healthy(seed);
+    const { world } = cluster;
+    const [old, leader] = [primaryOf(cluster), cluster.leader()!];
+    const right = cluster.members.find((member) => member !== leader)!.wall;
+    leader.wall.step(byMs);
+    const dueMs = world.now() + 20_000;
+    askSwitchover(old, null, "late", new Date(right.nowMs() + 20_000).toISOString());
+    world.runUntil(dueMs - 500);
+    expect([cluster.leader(), primaryOf(cluster), records(cluster).failoverResults]).toEqual([
+      leader,
+      old,
+      [],
+    ]);
+    expect(world.runUntilHolds(dueMs + 5000, 5, () => records(cluster).failoverResults.length > 0)).toBe(
+      true,
+    );
+    expect(records(cluster).failoverResults[0]).toMatchObject({ id: "late", ok: true });
+    expect(recovers(cluster, 10_000)).toBe(true);
+  }
+});
+
 test("a primary whose data directory is moved away ends in order before another takes over, and copies itself anew", () => {
   for (const seed of SEEDS) {
     const cluster = healthy(seed);

@@ -229,7 +229,7 @@ export class Member {
 
   #decidingLook(nowMs: number): NextLook {
     const { voter, joining, failsafe, settling, flushWatch, options } = this.#rooms;
-    const { name, clock, dcs, postgres, watchdog, wallMs } = options;
+    const { name, clock, dcs, postgres, watchdog } = options;
     joining.joinIfDue();
     this.#applyConfig();
     const { renewAtMs, earlyMs } = this.#renew(nowMs);
@@ -252,7 +252,7 @@ export class Member {
       joining.dueMs(nowMs),
       voter.leadAtMs(),
       nowMs + voter.dynamic.loopWaitS * 1000,
-      nowMs + restartDueInMs({ name, dcs: dcs.state, wallMs: wallMs() }),
+      nowMs + restartDueInMs({ name, dcs: dcs.state, wallMs: voter.scheduleMs(nowMs) }),
       dcs.state.lock.holder === null ? nowMs + 50 : Infinity,
     );
     const atMs = Math.min(this.#decideAtMs, renewAtMs, feedAtMs);
@@ -365,7 +365,7 @@ export class Member {
     for (const action of decision.actions) actor.act(action, decision);
     const standing = {
       ...node,
-      wallMs: options.wallMs(),
+      wallMs: voter.scheduleMs(nowMs),
       leaseUntilMs: tenancy.validUntilMs,
       checkpointedForMs: actor.checkpointedForMs,
       heardMs: observer.heardMs,

@@ -112,7 +112,7 @@ export class Voter {
     this.#timer = new LookTimer(timedClock("look", clock), (dueMs) => this.#look(dueMs));
     this.proposer = new Proposer(name, raft, wallMs, clock, log);
     this.#events = new EventDelivery({ raft, proposer: this.proposer, clock, log });
-    this.skews = new ClockSkews(log);
+    this.skews = new ClockSkews({ clock, wallMs, log });
     const beganMs = clock.now();
     this.#eventLines = new EventLines(name, log, () => wallMs() - (clock.now() - beganMs));
     this.loop = new LoopHealth({
@@ -226,16 +226,20 @@ export class Voter {
 
   /** Does the raft leader's work for the cluster; nothing while this node does not lead. */
   lead(): void {
-    const { clock, wallMs } = this.#options;
-    const nowMs = clock.now();
+    const nowMs = this.#options.clock.now();
     this.#leadership.decide({
       dynamic: this.#dynamic,
       statuses: this.board.seen(nowMs),
       witnesses: this.board.witnesses(nowMs),
       sighting: this.sightings.last,
       primaryLsn: this.board.primaryLsn,
-      wallMs: wallMs(),
+      wallMs: this.scheduleMs(nowMs),
     });
+  }
+
+  /** The time of day for what is scheduled: that of most members, of silent ones as last heard. */
+  scheduleMs(nowMs: number): number {
+    return this.skews.agreedMs(this.board.seen(nowMs).map(({ status }) => status.name));
   }
 
   /** When the raft leader has to look again; Infinity while this node does not lead. */
@@ -322,7 +326,7 @@ export class Voter {
     const known = this.board.last(status.name);
     if (!this.board.hear(status, from, this.#arrivedMs())) return;
     this.sightings.heard(status, dcs.state.lock);
-    if (status.wallMs !== undefined) this.skews.heard(status.name, status.wallMs, this.#options.wallMs());
+    if (status.wallMs !== undefined) this.skews.heard(status.name, status.wallMs);
     // A short status differs from its predecessor in positions and counters alone.
     const news = known === undefined || (known !== before && differs(known, status));
     this.#duties.heard(news);
