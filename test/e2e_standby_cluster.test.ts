@@ -311,11 +311,14 @@ told("a change of role while another one is under way: the last one counts", asy
   await follows(cluster, primary, null);
   // It may still lead as before, and be about to stop.
   await arrives("after a demotion in between", () => leaderOf(cluster, "leader"), standby);
-  const last = await leaderOf(cluster, "leader");
-  await standbysOn(await timelineOf(last));
-  client.read();
-  const present = await cluster.presentIds(last);
-  expect(client.acks.filter(({ id }) => !present.has(id))).toEqual([]);
+  await waitFor("both clusters on one timeline, and all that was acknowledged", START_MS, async () => {
+    const last = await leaderOf(cluster, "leader");
+    await standbysOn(await timelineOf(last));
+    client.read();
+    const present = await cluster.presentIds(last);
+    expect(client.acks.filter(({ id }) => !present.has(id))).toEqual([]);
+    return true;
+  });
 });
 
 told("the clusters change their roles: nothing that was acknowledged is lost", async () => {
