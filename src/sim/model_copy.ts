@@ -41,6 +41,8 @@ export function divergenceFrom(
   atMs: number,
 ): PostgresView["divergence"] {
   const verdict = verdictOn(server, other, isReachable);
+  const there = verdict === "same" ? other!.directory.position : null;
+  const strays = there === null ? [] : server.directory.histories.note(there, other!.inRecovery);
   const isOther = verdict !== null && server.directory.systemId !== other!.directory.systemId;
   return {
     from,
@@ -49,6 +51,7 @@ export function divergenceFrom(
     verdict: isOther ? "unknown" : verdict ?? "unknown",
     detail: verdict === null ? "it does not answer" : isOther ? "another cluster" : "",
     atMs,
+    ...(strays.length === 0 ? {} : { strays }),
   };
 }
 

@@ -3,6 +3,7 @@
  * its server has ended. It says nothing of processes (model_server.ts).
  */
 import { NO_SYNC, type SyncSetting } from "../model/sync_setting.ts";
+import { ModelHistories } from "./model_histories.ts";
 import { Branch, commonAncestor, contains, type Position } from "./wal.ts";
 
 export type DirectoryState =
@@ -41,6 +42,8 @@ export class ModelDirectory {
   founding: string | null = null;
   /** Marked as one whose server took writes without the lock. */
   wroteAlone = false;
+
+  readonly histories = new ModelHistories();
 
   /** Name of its server, which writes branches of its own. */
   readonly #name: string;
@@ -144,6 +147,7 @@ export class ModelDirectory {
   }
 
   #newData(): void {
+    this.histories.forget();
     this.dataId = `${this.#name}.${++this.#made}`;
   }
 
@@ -167,6 +171,7 @@ export class ModelDirectory {
 
   /** Begins the recovery of a server that starts; true: the one before it had not shut down. */
   beginRecovery(): boolean {
+    this.histories.begin(this.position!, this.standbySignal);
     const crashed = !this.clusterState.startsWith("shut down");
     this.clusterState = this.standbySignal || this.recoverySignal
       ? "in archive recovery"
@@ -184,7 +189,8 @@ export class ModelDirectory {
       this.formerPrimary =
       this.wroteAlone =
         false;
-    const branch = new Branch(fork.branch.timeline + 1, fork.branch.systemId, fork, this.#name);
+    const timeline = Math.max(fork.branch.timeline, this.histories.latest) + 1;
+    const branch = new Branch(timeline, fork.branch.systemId, fork, this.#name);
     this.position = { branch, lsn: fork.lsn };
   }
 

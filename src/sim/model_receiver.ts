@@ -134,10 +134,22 @@ export class ModelReceiver {
       this.#nextConnectMs = nowMs + RECONNECT_MS;
       return false;
     }
+    if (this.#isStuck(upstream, nowMs)) return false;
     server.streaming = true;
     this.#sender = upstream;
     upstream.connected.push(server);
     upstream.sync.connected(server.name);
+    return true;
+  }
+
+  /** A later timeline is gone to in two steps: its history comes first, and its WAL may never come. */
+  #isStuck({ directory: { position } }: Server, nowMs: number): boolean {
+    const { histories, position: own } = this.#server.directory;
+    const { branch } = position!;
+    if (histories.waitsFor(own!, position!)) this.#nextConnectMs = nowMs + RECONNECT_MS;
+    else if (branch !== own!.branch && histories.fetch(branch) && this.#answers.chance(0.2)) {
+      this.#nextConnectMs = nowMs + this.#answers.between(10, 600);
+    } else return false;
     return true;
   }
 
