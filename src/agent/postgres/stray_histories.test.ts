@@ -52,10 +52,11 @@ test("a standby may come to it yet, unless it has gone past its beginning", () =
   expect(strays.note({ ...PRIMARY, timeline: 2 })).toEqual([]);
 });
 
-test("a timeline that the WAL here is on is kept, to be compared; so is one of a directory that was not read", () => {
+test("a timeline that the WAL here is on is kept, to be compared; so is one of a directory that was not read to its end", () => {
   const { strays, isThere } = place();
   strays.note(PRIMARY);
   strays.remove(null);
+  strays.remove({ timeline: 1, lsn: FORK, isPart: true });
   expect(isThere()).toBe(true);
   strays.remove({ timeline: 2, lsn: FORK + 50 });
   expect(isThere()).toBe(true);

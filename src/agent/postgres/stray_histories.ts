@@ -13,6 +13,7 @@ import {
 } from "../../postgres/history.ts";
 import { youngerTimelines } from "../../postgres/replayed_timeline.ts";
 import type { WalEnd } from "../../postgres/wal_end.ts";
+import { isWhole } from "./server_memory.ts";
 
 interface Place {
   readonly dataDir: string;
@@ -61,7 +62,7 @@ export class StrayHistories {
    * that WAL is compared, and kept aside, before it is given up.
    */
   remove(end: WalEnd | null): void {
-    if (end === null) return;
+    if (!isWhole(end)) return;
     for (const timeline of this.#found.timelines) {
       const text = this.#textOf(timeline);
       if (timeline <= end.timeline || text === null) continue;
