@@ -37,6 +37,8 @@ const CASES: readonly (readonly [words: string, some: readonly string[], none: r
   ["agent ctl -c node1.yml -k list --f", ["--format"], ["--force"]],
   ["agent ctl list -f ", ["pretty", "tsv", "json", "yaml", "yml"], ["--format"]],
   ["agent ctl list --format js", ["json"], ["tsv"]],
+  ["agent ctl list --format=js", ["json"], ["tsv"]],
+  ["agent ctl -k switchover --candidate=no", ["node1", "node2"], ["demo"]],
   ["agent ctl restart demo node1 --ro", ["--role", "--rolling"], []],
   ["agent ctl raft ", ["status", "transfer", "dump"], ["list"]],
   ["agent ctl raft status --f", ["--format"], ["--dir"]],
@@ -60,14 +62,17 @@ interface Program {
 const PROGRAMS: { readonly [shell: string]: Program } = {
   bash: {
     setUp: "source ./bash; compopt() { echo FILES; }",
-    propose: (words) =>
-      `COMP_WORDS=(${words.map(quoted).join(" ")}); COMP_CWORD=${words.length - 1}; COMPREPLY=()
-COMP_LINE=${quoted(words.join(" "))}; COMP_POINT=\${#COMP_LINE}; _agent; printf '%s\\n' "\${COMPREPLY[@]}"`,
+    propose: (line) => {
+      // As bash does: "=" is a word of its own.
+      const words = line.flatMap((word) => word.split(/(=)/));
+      return `COMP_WORDS=(${words.map(quoted).join(" ")}); COMP_CWORD=${words.length - 1}; COMPREPLY=()
+COMP_LINE=${quoted(line.join(" "))}; COMP_POINT=\${#COMP_LINE}; _agent; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    },
   },
   zsh: {
     setUp: `compdef() { :; }; source ./zsh
 _describe() { print -l -- "\${(@P)2}" | sed 's/:.*//'; }; compadd() { print -l -- $values; }
-_files() { print FILES; }`,
+_files() { print FILES; }; compset() { :; }`,
     propose: (words) => `words=(${words.map(quoted).join(" ")}); CURRENT=${words.length}; _agent`,
   },
   fish: {
@@ -106,7 +111,10 @@ async function proposed(shell: string, lines: readonly string[]): Promise<readon
   const parts = out.split(`${NEXT}\n`).slice(0, -1);
   expect(parts).toHaveLength(lines.length);
   return parts.map((part, index) =>
-    part.split("\n").filter((word) => word.startsWith(lines[index]!.split(" ").at(-1)!) || word === "FILES")
+    part.split("\n").filter((word) =>
+      word.startsWith(lines[index]!.split(" ").at(-1)!) || word === "FILES" ||
+      word.startsWith(lines[index]!.split(/[ =]/).at(-1)!)
+    ).map((word) => word.replace(/^--[a-z-]+=/, ""))
   );
 }
 

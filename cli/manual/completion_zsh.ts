@@ -80,6 +80,11 @@ _agent() {
       _agent_node "$node"
     fi
   done
+  # A value may stand behind "=" in the same word.
+  if [[ -z $option && \${words[CURRENT]} == --*=* ]]; then
+    option=\${words[CURRENT]%%=*}
+    compset -P '*='
+  fi
   if [[ -n $option ]]; then
     _agent_values "$node $option"
     case "$values[1]" in
