@@ -23,6 +23,8 @@ export interface HttpRequest {
 export interface ConnectionHost {
   readonly limits: HttpLimits;
   nowMs(): number;
+  /** The connection is to be looked at then (endIfOverdue), unless it has another deadline by that time. */
+  due(deadlineMs: number): void;
   /** Its request is complete except for the body: the server calls `serve` when its turn comes. */
   ready(connection: HttpConnection): void;
   answer(request: HttpRequest): Answer | Promise<Answer>;
@@ -88,7 +90,7 @@ export class HttpConnection implements TableEntry {
     this.#tls = tls;
     this.address = socket.remoteAddress;
     this.#phase = tls ? "handshake" : "reading";
-    this.#deadlineMs = host.nowMs() + host.limits.headMs;
+    this.#deadlineMs = this.#dueIn(host.limits.headMs);
   }
 
   get waits(): boolean {
@@ -99,9 +101,9 @@ export class HttpConnection implements TableEntry {
     return this.#phase === "handshake" || this.#phase === "reading" || this.#phase === "ending";
   }
 
-  /** Until then nothing of it is overdue unless it sends something; 0: that is not known. */
-  get restsUntilMs(): number {
-    return this.#phase === "reading" && !this.#begun ? this.#deadlineMs : 0;
+  /** Infinity: it waits for this server. */
+  get deadlineMs(): number {
+    return this.#deadlineMs;
   }
 
   get closed(): boolean {
@@ -205,6 +207,12 @@ export class HttpConnection implements TableEntry {
     }
   }
 
+  #dueIn(ms: number): number {
+    const deadlineMs = this.#host.nowMs() + ms;
+    this.#host.due(deadlineMs);
+    return deadlineMs;
+  }
+
   /** False: there is no memory for it; nothing has changed then. */
   #setInput(input: Uint8Array): boolean {
     const counted = input.length > ALWAYS_TAKEN_BYTES ? input.length : 0;
@@ -237,7 +245,7 @@ export class HttpConnection implements TableEntry {
       if (this.#inputEnded) return this.#end();
       if (!this.#begun && read.begun) {
         this.#begun = true;
-        this.#deadlineMs = this.#host.nowMs() + this.#host.limits.headMs;
+        this.#deadlineMs = this.#dueIn(this.#host.limits.headMs);
       }
       return;
     }
@@ -259,7 +267,7 @@ export class HttpConnection implements TableEntry {
     }
     return new Promise((resolve, reject) => {
       body.waiter = { resolve, reject };
-      this.#deadlineMs = this.#host.nowMs() + this.#host.limits.bodyMs;
+      this.#deadlineMs = this.#dueIn(this.#host.limits.bodyMs);
       if (this.#input.length < body.bytes && this.#head?.headers.get("expect") !== undefined) {
         this.#socket.write(CONTINUE);
       }
@@ -314,7 +322,7 @@ export class HttpConnection implements TableEntry {
       // A slice keeps the whole buffer in memory.
       this.#output = bytes.subarray(written);
       if (!begins) return;
-      this.#deadlineMs = this.#host.nowMs() + this.#host.limits.writeMs;
+      this.#deadlineMs = this.#dueIn(this.#host.limits.writeMs);
       this.#host.unsent(this, bytes.length);
       return;
     }
@@ -323,14 +331,14 @@ export class HttpConnection implements TableEntry {
     if (this.#last) return this.#end();
     this.#phase = "reading";
     this.#begun = false;
-    this.#deadlineMs = this.#host.nowMs() + this.#host.limits.idleMs;
+    this.#deadlineMs = this.#dueIn(this.#host.limits.idleMs);
     this.#readOn();
   }
 
   /** Ends the sending side. Further input is thrown away: a reset would destroy the answer. */
   #end(): void {
     this.#phase = "ending";
-    this.#deadlineMs = this.#host.nowMs() + END_MS;
+    this.#deadlineMs = this.#dueIn(END_MS);
     this.#setInput(NOTHING);
     // Written data still arrives; terminating the socket could lose it.
     if (this.#inputEnded) return void this.#socket.end();

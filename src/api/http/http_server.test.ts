@@ -279,14 +279,32 @@ test("HEAD says how long the body is, and nothing of an answer is added by a hea
 });
 
 test("a connection that has rested has the same deadlines again as soon as it sends something", async () => {
-  const { server } = serve({ headMs: 300, idleMs: 60_000 }, () => textAnswer(200, "done"));
-  const rested = open(server, "GET / HTTP/1.1\r\n\r\n");
-  await until("it is answered", () => rested.received.endsWith("done"));
-  // Longer than the server looks after what is not at rest.
-  await Bun.sleep(600);
-  rested.socket.write("GET / HT");
-  await until("the rest of its head is missed", () => rested.closed);
-  expect(rested.received).toContain("HTTP/1.1 408 Request Timeout\r\n");
+  const limits = { headMs: 300, bodyMs: 300, writeMs: 300, idleMs: 60_000 };
+  const late = {
+    "the rest of a head": "GET / HT",
+    "a body": "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n",
+    "a client that takes its answer": "GET /large HTTP/1.1\r\n\r\n",
+  };
+  await Promise.all(
+    Object.entries(late).map(async ([what, bytes]) => {
+      // One server for each: the deadline of one connection would bring a look at all.
+      const { server } = serve(limits, async ({ head, body }) => {
+        if (head.path === "/large") return LARGE;
+        if (head.method === "GET") return textAnswer(200, "done");
+        return await body().then(() => expect.unreachable(), () => textAnswer(408, "no body came"));
+      });
+      const rested = open(server, "GET / HTTP/1.1\r\n\r\n");
+      await until("it is answered", () => rested.received.endsWith("done"));
+      // The first look comes at the deadline of the first head, and the next one long after this test.
+      await Bun.sleep(600);
+      if (bytes.includes("large")) rested.socket.pause();
+      rested.socket.write(bytes);
+      await until(`${what} is missed`, () => server.connections === 0);
+      if (!bytes.includes("large")) {
+        await until("the client is told", () => rested.received.includes("HTTP/1.1 408 Request Timeout\r\n"));
+      }
+    }),
+  );
 });
 
 test("stop ends what waits and lets what is under way be answered", async () => {

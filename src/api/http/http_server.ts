@@ -44,6 +44,7 @@ const INPUT_BYTES = 16 * 1024 * 1024;
  * megabytes before that.
  */
 const COLLECT_BYTES = 8 * 1024 * 1024;
+/** The least time between two looks at the deadlines of all connections. */
 const SWEEP_MS = 250;
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
@@ -52,7 +53,7 @@ export class HttpServer implements ConnectionHost {
   readonly #options: HttpServerOptions;
   readonly #table: ConnectionTable<HttpConnection>;
   readonly #listener: { readonly port: number; stop(closeActive?: boolean): void };
-  /** Only while there are connections. */
+  /** Set while a connection has a deadline, and not later than that. */
   #sweeper: { readonly timer: ReturnType<typeof setTimeout>; readonly dueMs: number } | null = null;
   /** First come, first served; a connection stands in it once. */
   #queue: HttpConnection[] = [];
@@ -91,7 +92,7 @@ export class HttpServer implements ConnectionHost {
         open: (socket) => {
           const connection = new HttpConnection(socket, this, tls !== null);
           socket.data = connection;
-          if (this.#table.add(connection)) return this.#sweepSoon();
+          if (this.#table.add(connection)) return;
           this.#limited(connection.address);
           connection.drop();
         },
@@ -104,13 +105,9 @@ export class HttpServer implements ConnectionHost {
         },
         data: (socket, chunk) => {
           socket.data.received(chunk);
-          this.#sweepSoon();
           this.#received(chunk.length);
         },
-        end: (socket) => {
-          socket.data.inputEnded();
-          this.#sweepSoon();
-        },
+        end: (socket) => socket.data.inputEnded(),
         drain: (socket) => socket.data.drained(),
         close: (socket) => socket.data.ended(),
         // The close follows.
@@ -140,6 +137,12 @@ export class HttpServer implements ConnectionHost {
 
   nowMs(): number {
     return performance.now();
+  }
+
+  due(deadlineMs: number): void {
+    const nowMs = this.nowMs();
+    const dueMs = Math.max(deadlineMs, nowMs + SWEEP_MS);
+    if (this.#sweeper === null || this.#sweeper.dueMs > dueMs) this.#sweepAt(dueMs, nowMs);
   }
 
   ready(connection: HttpConnection): void {
@@ -193,6 +196,7 @@ export class HttpServer implements ConnectionHost {
 
   closed(connection: HttpConnection): void {
     this.#table.remove(connection);
+    if (this.#table.size === 0) this.#stopSweeper();
   }
 
   refused({ address }: HttpConnection, reason: string): void {
@@ -233,29 +237,27 @@ export class HttpServer implements ConnectionHost {
     );
   }
 
-  /** Something has begun that has a deadline. */
-  #sweepSoon(): void {
-    const nowMs = this.nowMs();
-    if (this.#sweeper === null || this.#sweeper.dueMs > nowMs + SWEEP_MS) this.#sweepIn(SWEEP_MS, nowMs);
+  #sweepAt(dueMs: number, nowMs: number): void {
+    this.#stopSweeper();
+    this.#sweeper = { timer: setTimeout(() => this.#sweep(), dueMs - nowMs), dueMs };
   }
 
-  #sweepIn(waitMs: number, nowMs: number): void {
+  #stopSweeper(): void {
     if (this.#sweeper !== null) clearTimeout(this.#sweeper.timer);
-    this.#sweeper = { timer: setTimeout(() => this.#sweep(), waitMs), dueMs: nowMs + waitMs };
+    this.#sweeper = null;
   }
 
   /**
-   * Connections that all wait for their next request need no look before the first of them has waited too
-   * long: a scraper's or a proxy's connection is kept, and would cost four wake-ups a second for nothing.
+   * Comes when the first deadline is over, and not before: a scraper's or a proxy's kept connection would
+   * cost wake-ups for nothing.
    */
   #sweep(): void {
     const nowMs = this.nowMs();
     this.#sweeper = null;
     for (const connection of [...this.#table.all()]) connection.endIfOverdue(nowMs);
-    if (this.#table.size === 0) return;
-    let restMs = Infinity;
-    for (const { restsUntilMs } of this.#table.all()) restMs = Math.min(restMs, restsUntilMs - nowMs);
-    this.#sweepIn(Math.max(SWEEP_MS, restMs), nowMs);
+    let nextMs = Infinity;
+    for (const { deadlineMs } of this.#table.all()) nextMs = Math.min(nextMs, deadlineMs);
+    if (nextMs < Infinity) this.due(nextMs);
   }
 
   #schedule(): void {
