@@ -95,6 +95,7 @@ export function syncStep(view: NodeView): SyncStep | null {
       : Object.keys(sync.flushed).filter((standby) =>
         sync.flushed[standby]! >= settledLsn && !others.includes(standby)
       ),
+    streaming: Object.keys(sync.flushed).filter((standby) => !others.includes(standby)),
     target: targetOf(view, acknowledges, others),
     frozen: syncFrozen ?? false,
     ...(syncWithout === undefined ? {} : { without: syncWithout }),

@@ -27,6 +27,7 @@ function runOne(options: Options, seed: number): RunResult {
     broken: options.broken,
     only: options.only,
     sync: options.sync,
+    roles: options.roles,
     trace: options.trace ? (line) => process.stderr.write(`${line}\n`) : null,
   });
 }

@@ -63,6 +63,8 @@ export interface Options {
   readonly only: ClusterFault | null;
   /** Synchronous modes, in most runs with all bounds of clocks broken. */
   readonly sync: boolean;
+  /** Every cluster follows another one at first, and its role changes. */
+  readonly roles: boolean;
   readonly trace: boolean;
   readonly worker: Share | null;
 }
@@ -80,6 +82,7 @@ Runs the whole cluster (raft, agents, guards; production code) in a simulated wo
   --break RULE       switch one safety rule off; runs end at the first violation. The faults are those that show it
                      soonest, unless --only names others
   --sync             synchronous modes, changed under fault; in most runs with all bounds of clocks broken
+  --roles            every cluster follows another one at first; promote-cluster, demote-cluster and so on follow
   --trace            print the event log as it happens (best with one seed)
   --help             this text
 
@@ -95,6 +98,7 @@ export type Parsed =
   | { readonly kind: "help" }
   | { readonly kind: "error"; readonly message: string };
 
+const FLAGS = ["--trace", "--sync", "--roles"];
 const VALUED = [
   "--seeds",
   "--seed",
@@ -111,7 +115,7 @@ export function parseOptions(args: readonly string[]): Parsed {
   for (let i = 0; i < args.length; i++) {
     const [name, inline] = splitOnce(args[i]!, "=");
     if (name === "--help" || name === "-h") return { kind: "help" };
-    if (name === "--trace" || name === "--sync") {
+    if (FLAGS.includes(name)) {
       given.set(name, "");
       continue;
     }
@@ -153,6 +157,7 @@ export function parseOptions(args: readonly string[]): Parsed {
       only: only ?? null,
       broken: new Set(rule === undefined ? [] : [rule]),
       sync: given.has("--sync"),
+      roles: given.has("--roles"),
       trace: given.has("--trace"),
       worker: worker === undefined ? null : shareOf(worker),
     },

@@ -12,15 +12,20 @@ export type Origin = "empty" | "running" | "standby";
 
 const RUNNING_RATE = 0.12;
 const STANDBY_RATE = 0.12;
+/** In runs with synchronous modes, where a promise begins and ends with the role. */
+const SYNC_STANDBY_RATE = 0.3;
 /** Between two changes of a cluster's role. */
 const ROLE_MS = [8000, 40_000] as const;
+/** In runs with synchronous modes: some changes meet standbys that have not come up with the last one. */
+const SYNC_ROLE_MS = [4000, 20_000] as const;
 /** How often it is demoted to a server of another database system. */
 const MISTAKE_RATE = 0.3;
 /** The first server opens, and has its standbys. */
 const BY_HAND_MS = 5000;
 
-export function drawOrigin(random: Prng): Origin {
+export function drawOrigin(random: Prng, isSync: boolean): Origin {
   const at = random.between(0, 1);
+  if (isSync) return at < SYNC_STANDBY_RATE ? "standby" : "empty";
   return at < RUNNING_RATE ? "running" : at < RUNNING_RATE + STANDBY_RATE ? "standby" : "empty";
 }
 
@@ -57,8 +62,9 @@ export function runByHand(cluster: SimCluster): void {
  * commands allow it: one that has no data yet is not promoted, since it would begin with data of its own
  * (src/agent/rest/config_judge.ts).
  */
-export function changeRoles(cluster: SimCluster, untilMs: number, random: Prng): void {
+export function changeRoles(cluster: SimCluster, untilMs: number, random: Prng, isSync: boolean): void {
   const { world, safety, remoteAddress } = cluster;
+  const roleMs: readonly [number, number] = isSync ? SYNC_ROLE_MS : ROLE_MS;
   world.after(untilMs - world.now(), () => remoteAddress.isMistaken = false);
   const change = () => {
     if (world.now() >= untilMs) return;
@@ -74,7 +80,7 @@ export function changeRoles(cluster: SimCluster, untilMs: number, random: Prng):
       const what = isStandby ? "promote-cluster" : "demote-cluster";
       if (done) world.log.add("operator", `${what}, asked of ${asked.name}`);
     }
-    world.after(random.between(...ROLE_MS), change);
+    world.after(random.between(...roleMs), change);
   };
-  world.after(random.between(...ROLE_MS), change);
+  world.after(random.between(...roleMs), change);
 }

@@ -24,7 +24,7 @@ function result(violation: string | null): RunResult {
     elections: 1,
     freezes: 0,
     lostBytes: 0,
-    sync: { acknowledged: 0, elected: 0, overlaps: 0 },
+    sync: { acknowledged: 0, elected: 0, ended: 0, overlaps: 0 },
     failsafeMs: 0,
     aloneMs: 0,
     vainMs: 0,

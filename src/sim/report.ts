@@ -22,7 +22,7 @@ export class Report {
   #freezes = 0;
   #lostBytes = 0;
   #failsafeMs = 0;
-  #sync = { acknowledged: 0, elected: 0, overlaps: 0 };
+  #sync = { acknowledged: 0, elected: 0, ended: 0, overlaps: 0 };
   #aloneMs = 0;
   #vainMs = 0;
   #sickMs = 0;
@@ -69,6 +69,7 @@ export class Report {
     this.#failsafeMs += result.failsafeMs;
     this.#sync.acknowledged += result.sync.acknowledged;
     this.#sync.elected += result.sync.elected;
+    this.#sync.ended += result.sync.ended;
     this.#sync.overlaps += result.sync.overlaps;
     this.#aloneMs = Math.max(this.#aloneMs, result.aloneMs);
     this.#vainMs = Math.max(this.#vainMs, result.vainMs);
@@ -111,6 +112,7 @@ export class Report {
       `${(this.#sickMs / 1000).toFixed(1)} s with a lock held by a sick member`,
       ...(this.#sync.acknowledged === 0 ? [] : [
         `promised    ${this.#sync.acknowledged} acknowledgements that must survive, ${this.#sync.elected} grants by votes, ` +
+        `${this.#sync.ended} promises ended by operators, ` +
         `${this.#sync.overlaps} times two primaries at once (clocks without bounds)`,
       ]),
       `recovery    slowest ${(this.#slowestRecoveryMs / 1000).toFixed(1)} s (seed ${this.#slowestSeed})`,
@@ -150,9 +152,11 @@ const ORIGINS: { readonly [origin in Origin]: string } = {
 };
 
 /** The command line that runs one seed again as it was run, with its event log. */
-export function replayCommand({ broken, only, sync, faultSeconds }: Options, seed: number): string {
+export function replayCommand({ broken, only, sync, roles, faultSeconds }: Options, seed: number): string {
   const rule = broken.size > 0 ? ` --break ${[...broken].join("")}` : "";
   const kind = only === null ? "" : ` --only ${only}`;
   const phase = faultSeconds === DEFAULT_FAULT_SECONDS ? "" : ` --fault-seconds ${faultSeconds}`;
-  return `npm run sim -- --seed ${seed}${rule}${sync ? " --sync" : ""}${kind}${phase} --trace`;
+  return `npm run sim -- --seed ${seed}${rule}${sync ? " --sync" : ""}${
+    roles ? " --roles" : ""
+  }${kind}${phase} --trace`;
 }

@@ -59,7 +59,17 @@ export interface RunOptions {
   readonly only?: ClusterFault | null;
   /** Synchronous modes, in most runs without bounds of clocks. @default where a rule of them is missing */
   readonly sync?: boolean;
+  /** The cluster follows another one at first, and its role changes. @default as the seed draws it */
+  readonly roles?: boolean;
   readonly trace: ((line: string) => void) | null;
+}
+
+export interface SyncCounts {
+  readonly acknowledged: number;
+  readonly elected: number;
+  /** Promises that ended with the mode, or with the cluster's role. */
+  readonly ended: number;
+  readonly overlaps: number;
 }
 
 export interface RunResult {
@@ -77,7 +87,7 @@ export interface RunResult {
   readonly freezes: number;
   readonly lostBytes: number;
   readonly failsafeMs: number;
-  readonly sync: { readonly acknowledged: number; readonly elected: number; readonly overlaps: number };
+  readonly sync: SyncCounts;
   /** The longest time that a standby promoted by hand wrote beside a holder that its agent heard. */
   readonly aloneMs: number;
   /** The longest time that a lock was held without a primary, while another member could lead. */
@@ -92,9 +102,7 @@ export function runSeed(options: RunOptions): RunResult {
   const world = new World(seed, trace);
   const random = world.random.split("scenario");
   const { only, sync, against, counted } = choices(options, world);
-  // A rule that is broken, and faults of one kind, have a cluster of their own to be tried on.
-  const isPlain = broken.size > 0 || options.only || sync !== null;
-  const origin = isPlain ? "empty" : drawOrigin(world.random.split("origin"));
+  const origin = originOf(options, world, sync !== null);
   const cluster = drawCluster(world, random, { broken, only, origin, sync, against });
   const injector = clusterFaults(cluster, random.split("faults"), only, sync === null ? [] : NOT_IN_SYNC);
   let violation: string | null = null;
@@ -110,7 +118,7 @@ export function runSeed(options: RunOptions): RunResult {
     for (const member of cluster.members) drawDisk(random, member.disk.settings);
     injector.start();
     const untilMs = world.now() + faultsMs;
-    if (origin === "standby") changeRoles(cluster, untilMs, world.random.split("roles"));
+    if (origin === "standby") changeRoles(cluster, untilMs, world.random.split("roles"), sync !== null);
     if (sync !== null) changeModes(cluster, injector, sync, against, untilMs);
     world.runUntil(untilMs);
     injector.calm();
@@ -158,6 +166,12 @@ function choices({ broken, only, sync }: RunOptions, world: World) {
     sync: sync || rule !== null ? world.random.split("synchronous") : null,
     counted: rule === null ? SPLIT_BRAIN : LOST,
   };
+}
+
+/** A rule that is broken, and faults of one kind, have a cluster of their own to be tried on. */
+function originOf({ broken, only, roles }: RunOptions, world: World, isSync: boolean): Origin {
+  if (roles) return "standby";
+  return broken.size > 0 || only ? "empty" : drawOrigin(world.random.split("origin"), isSync);
 }
 
 interface Draws {

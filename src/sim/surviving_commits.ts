@@ -1,19 +1,24 @@
 /**
  * The invariant of synchronous modes (src/sync/DESIGN.md): every primary has what was acknowledged before,
  * from the moment that the records promise it. It rests on no clock: it is checked with all bounds of clocks
- * broken, too, where a former primary may go on for as long as it likes. Throws a Violation.
+ * broken, too, where a former primary may go on for as long as it likes. The promise ends only if an operator
+ * has asked for that since it began: mode off, or another cluster that this one is to follow. What was
+ * acknowledged until then may be given up; what is acknowledged under the next promise counts again. Throws a
+ * Violation.
  */
 import { Violation, type World } from "../../raft/sim/mod.ts";
-import type { DcsState } from "../model/records.ts";
+import { type DcsState, isInitialized } from "../model/records.ts";
 import { isPromised } from "../sync/record.ts";
 import type { ModelServer } from "./model_server.ts";
 import { type Branch, contains, type Position } from "./wal.ts";
 
 export const SURVIVE = "acknowledged transactions survive";
+const COUNTS = "what a primary of a synchronous mode acknowledges is promised";
+const KEPT = "a promise ends as an operator has asked";
 
 export class SurvivingCommits {
-  /** Acknowledgements under the promise, and grants that rested on votes. */
-  readonly counts = { acknowledged: 0, elected: 0 };
+  /** Acknowledgements under the promise, grants that rested on votes, and promises that an operator ended. */
+  readonly counts = { acknowledged: 0, elected: 0, ended: 0 };
   #revision = 0;
   #clusterEpoch = 0;
   /**
@@ -21,6 +26,14 @@ export class SurvivingCommits {
    * heard of it: if the clocks' bounds are broken it goes on as in mode off, and that is not promised.
    */
   #sinceEpoch: number | null = null;
+  /**
+   * The first epoch that was granted in a synchronous mode, if that has been on ever since: its holder has
+   * known of no other, and becomes a primary only under the promise. null: there is none.
+   */
+  #asksSinceEpoch: number | null = null;
+  #known: Pick<DcsState, "lock" | "config"> | null = null;
+  /** Some configuration since the promise began has asked for its end. */
+  #mayEnd = false;
   /** The last server that began to write under an epoch of its own, and its WAL then. */
   #primary: { readonly server: ModelServer; readonly epoch: number; readonly start: Position } | null = null;
   readonly #branches = new Set<Branch>();
@@ -39,8 +52,20 @@ export class SurvivingCommits {
   }
 
   /** The records of some member; the latest count. */
-  onRecords({ revision, clusterEpoch, sync, lock }: DcsState): void {
+  onRecords(state: DcsState): void {
+    const { revision, clusterEpoch, sync, lock, config } = state;
     if (revision <= this.#revision && clusterEpoch === this.#clusterEpoch) return;
+    const isOn = isInitialized(state) && asksForPromise(config);
+    const isGranted = asksForPromise(this.#known?.config ?? null) && lock.epoch > this.#known!.lock.epoch;
+    this.#asksSinceEpoch = isOn ? this.#asksSinceEpoch ?? (isGranted ? lock.epoch : null) : null;
+    this.#known = { lock, config };
+    const isKept = isPromised(sync) || this.#sinceEpoch === null || clusterEpoch !== this.#clusterEpoch;
+    const asksForNone = !asksForPromise(config) || follows(config);
+    if (!isKept && !this.#mayEnd && !asksForNone) {
+      throw new Violation(KEPT, `the records of revision ${revision} promise nothing any more`);
+    }
+    if (!isKept) this.counts.ended++;
+    this.#mayEnd = asksForNone || (this.#mayEnd && isPromised(sync));
     if (this.#forced.has(lock.epoch) || clusterEpoch !== this.#clusterEpoch || !isPromised(sync)) {
       this.#branches.clear();
     }
@@ -50,6 +75,7 @@ export class SurvivingCommits {
   }
 
   onAcknowledged({ name, epoch, directory }: ModelServer): void {
+    if (this.#sinceEpoch === null) this.#expectPromise(name, epoch);
     if (this.#sinceEpoch === null || epoch === null || epoch < this.#sinceEpoch) return;
     const { branch } = directory.position!;
     branch.promisedLsn = branch.ackedLsn;
@@ -65,9 +91,18 @@ export class SurvivingCommits {
     );
   }
 
+  /** The holder of the present epoch; a former one may never have heard of the mode. */
+  #expectPromise(name: string, epoch: number | null): void {
+    const { lock, config = null } = this.#known ?? {};
+    if (this.#asksSinceEpoch === null || epoch === null || follows(config)) return;
+    if (epoch < this.#asksSinceEpoch || epoch !== lock?.epoch) return;
+    throw new Violation(COUNTS, `${name} acknowledges under epoch ${epoch}, and the records promise nothing`);
+  }
+
   onWriter(server: ModelServer): void {
     const { epoch } = server;
-    if (epoch === null || (this.#primary !== null && epoch <= this.#primary.epoch)) return;
+    // Under one and the same epoch the holder may begin anew: demoted to another cluster and promoted again.
+    if (epoch === null || (this.#primary !== null && epoch < this.#primary.epoch)) return;
     const start = server.directory.position!;
     this.#primary = { server, epoch, start };
     for (const branch of this.#branches) {
@@ -80,4 +115,13 @@ export class SurvivingCommits {
     }
     this.#world.log.add(server.name, `has all ${this.#branches.size} branches that were acknowledged`);
   }
+}
+
+function asksForPromise(config: DcsState["config"]): boolean {
+  return (config?.value["synchronous_mode"] ?? "off") !== "off";
+}
+
+/** The cluster is to follow another one. */
+function follows(config: DcsState["config"]): boolean {
+  return config?.value["standby_cluster"] !== undefined;
 }

@@ -24,6 +24,7 @@ function view(change: Partial<PlanView>): PlanView {
     setting: any(1, "ab"),
     acknowledges: true,
     flushed: [],
+    streaming: ["a", "b"],
     target: target("ab", 1),
     frozen: false,
     ...change,
@@ -153,6 +154,31 @@ const CASES: readonly [string, Partial<PlanView>, unknown][] = [
     target: target("", 0),
   }, logs("", 0)],
   ["also before the promotion", { frozen: true, acknowledges: false, flushed: null }, logs("ab", 1)],
+  ["nothing is promised before the promotion: those that stream from here are logged at once", {
+    acknowledges: false,
+    flushed: null,
+    record: ASYNCHRONOUS,
+    setting: any(1, "ab"),
+  }, logs("ab", 1, ["a", "b"])],
+  ["on: the one that is to be synchronous", {
+    acknowledges: false,
+    flushed: null,
+    record: ASYNCHRONOUS,
+    target: target("a", 1, { quorum: false }),
+  }, logs("a", 0, ["a"])],
+  ["one that does not stream may have another history: nobody else may be chosen until it does", {
+    acknowledges: false,
+    flushed: null,
+    record: ASYNCHRONOUS,
+    streaming: ["a"],
+  }, logs("", 0)],
+  ["then the setting", {
+    acknowledges: false,
+    flushed: null,
+    setting: NO_SYNC,
+    streaming: ["a"],
+    record: record("", 0),
+  }, sets(any(1, "ab"))],
   ["new data under an old name is no voter", {
     target: { ...target("ab", 1)!, standbys: { ...voters("a"), b: "anew" } },
   }, waits],
@@ -318,6 +344,7 @@ class Cluster {
       setting,
       acknowledges: true,
       flushed,
+      streaming: [],
       target,
       frozen: false,
     });

@@ -44,6 +44,8 @@ export interface PlanView {
    * the setting; null: there is no such position yet.
    */
   readonly flushed: readonly string[] | null;
+  /** The standbys that stream from this server. */
+  readonly streaming: readonly string[];
   readonly target: SyncTarget;
   /**
    * A record that was proposed in place of this one may still be applied, and would not know of another
@@ -92,6 +94,9 @@ function anyStep(view: PlanView): SyncStep | null {
   const goal = goalSetting(target);
   const isCovered = onTheWay(view, goal).every((each) => covers(record, each)) || without.covers ||
     (without.degrade && goal.count === 0);
+  // The mode is new, or the cluster has followed another one. Standbys that are logged only when they have
+  // flushed come after the first commits, which the next choice could lose.
+  if (!acknowledges && record.leader === null) return firstPromise(view, target, goal);
   // A standby that is about to be promoted may have the setting already, and a record from its predecessor.
   if (!isCovered) return { kind: "record", record: bridge(view, target, goal), flushed: [] };
   if (!isSameSetting(setting, goal)) return { kind: "setting", setting: goal };
@@ -138,6 +143,25 @@ function goalRecord({ self, token }: PlanView, { standbys, count }: NonNullable<
 }
 
 /**
+ * Nothing is promised and nothing acknowledged yet, so that every standby has all of it. Those that stream
+ * from here have WAL of one history with this server, which votes are compared by; another one may not.
+ */
+function firstPromise(view: PlanView, target: NonNullable<SyncTarget>, goal: SyncSetting): SyncStep {
+  const { self, token, streaming } = view;
+  const near = Object.fromEntries(
+    Object.entries(target.standbys).filter(([name]) => streaming.includes(name)),
+  );
+  const found = recordOf(self, token, near, votesFor(near, [goal]));
+  const record = isElectable(found) ? found : recordOf(self, token, {}, 0);
+  return { kind: "record", record, flushed: record.syncStandby };
+}
+
+/** Its members have as many votes as one of them needs. */
+function isElectable({ syncStandby, quorum }: SyncRecord): boolean {
+  return quorum < syncStandby.length;
+}
+
+/**
  * A record that covers the setting that is, the one that is to come, and what is between them. First without
  * the standbys that go; then, in quorum mode, with those that come, which makes more of them necessary; then
  * with more votes of those that stay; at last without any, which leaves the leader alone to be chosen.
@@ -157,7 +181,6 @@ function bridge(view: PlanView, target: NonNullable<SyncTarget>, goal: SyncSetti
     ...(target.quorum ? [[all, Math.max(record.quorum + come, votesFor(all, settings))] as const] : []),
     [common, Math.max(record.quorum, votesFor(common, settings))],
   ];
-  const isElectable = (one: SyncRecord) => one.quorum < one.syncStandby.length;
   const found = ways.map(([one, quorum]) => recordOf(self, token, one, quorum))
     .find((one) => isElectable(one) && settings.every((each) => covers(one, each)));
   return found ?? recordOf(self, token, {}, 0);
