@@ -124,6 +124,19 @@ for (
   });
 }
 
+test("a guard that let its directory go, and looks at it again, names itself: its agent may come back", () => {
+  const guard = owner("a", sleeper());
+  writeFileSync(join(dataDir, "PG_VERSION"), "15");
+  expect(guard.claim("use")).toEqual({ kind: "ours" });
+  guard.release();
+  expect(existsSync(join(dataDir, OWNER_FILE))).toBe(false);
+  expect(guard.claim("look")).toEqual({ kind: "ours" });
+  expect(existsSync(join(dataDir, OWNER_FILE))).toBe(true);
+  expect(ownedByAnother(dataDir, raftDir("a"))).toBeNull();
+  expect(ownedByAnother(dataDir, raftDir("b"))).toContain("owns it");
+  guard.release();
+});
+
 test("an empty file system is ours to fill", () => {
   mkdirSync(join(dataDir, "lost+found"));
   const first = owner("a", sleeper());

@@ -61,6 +61,12 @@ interface Owner {
 
 export class DirectoryOwner {
   #held: HeldDirectory | null;
+  /**
+   * The directory that this guard has signed last: it goes on to be its own after a release. A guard that is
+   * alone lets go when PostgreSQL has ended, and looks again while its epoch is in force: a lock without a
+   * name would keep out the very agent that comes back.
+   */
+  #signed: string | null = null;
   /** The agent whose command works in the directory: nothing is written there meanwhile. 0: none. */
   #lentTo = 0;
   readonly #group: ProcessGroup;
@@ -151,7 +157,9 @@ export class DirectoryOwner {
       return { kind: "ours" };
     }
     if (purpose === "look" && isForeign(directory)) return { kind: "foreign" };
-    if (purpose === "look" && isStrange(directory, this.#raftDir)) return { kind: "ours" };
+    const isNew = this.#signed !== directory.inode;
+    if (purpose === "look" && isNew && isStrange(directory, this.#raftDir)) return { kind: "ours" };
+    this.#signed = directory.inode;
     const text = `${
       JSON.stringify(
         {

@@ -150,6 +150,7 @@ const owner = mutationsOf("src/guard/directory_owner.ts", ["src/guard/directory_
     "const why = isLentByAnother(directory.fd, this.#raftDir)",
     "const why = isLentByAnother(directory.fd, this.#raftDir) && owner !== null",
   ],
+  ["directory-of-its-own-without-a-name", "this.#signed !== directory.inode;", "true;"],
   ["moved-directory-kept", "if (this.#held?.inode === found.inode) {", "if (this.#held !== null) {"],
 ]);
 
