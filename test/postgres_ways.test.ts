@@ -11,6 +11,7 @@ import { waitFor } from "../src/demo/wait_for.ts";
 import { ConfigInForce } from "../src/postgres/config_in_force.ts";
 import { connect } from "../src/postgres/connection.ts";
 import { LocalServer } from "../src/postgres/local_server.ts";
+import { STATUS_QUERY } from "../src/postgres/status_query.ts";
 import { findPrograms } from "../src/postgres/programs.ts";
 import { LOCALHOST } from "./postgres/localhost_certificate.ts";
 import { LIMIT_MS, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
@@ -192,6 +193,17 @@ async function takeAllConnections(member: TestMember): Promise<pg.Client[]> {
   }
 }
 
+/** The names of what a session keeps that has been asked for the status twice. */
+function keptStatements(server: LocalServer): Promise<(string | null | undefined)[]> {
+  return server.with({}, async (connection) => {
+    for (let time = 0; time < 2; time++) {
+      const [row] = await connection.queryKept("status", STATUS_QUERY);
+      expect(row).toMatchObject({ in_recovery: "f", wal_timeline: "00000001" });
+    }
+    return (await connection.query("SELECT name FROM pg_prepared_statements")).map(({ name }) => name);
+  });
+}
+
 story(
   "superusers have every connection: the agent still gets in, and says so",
   () =>
@@ -200,9 +212,12 @@ story(
       await member.bootstrap();
       const server = newServer(member);
       expect(await causes(server)).toEqual([]);
+      expect(await keptStatements(server)).toEqual(["status"]);
       const taken = await takeAllConnections(member);
       expect(await outcome(newServer(member))).toBe("connected");
       expect(await causes(server)).toEqual(["connections-exhausted"]);
+      // A WAL sender keeps none, and answers all the same.
+      expect(await keptStatements(server)).toEqual([]);
       // The connection of its looks is lost, and a user has its place: the looks go on.
       await taken[0]!.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'agent heartbeat'",

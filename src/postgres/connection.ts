@@ -4,7 +4,7 @@
  * as text.
  */
 import pg from "pg";
-import type { ClientConfig } from "pg";
+import type { ClientConfig, QueryConfig } from "pg";
 import type { Credentials } from "../model/config.ts";
 import { readText } from "./disk.ts";
 import { resolveHost } from "../lib/resolve_host.ts";
@@ -37,6 +37,12 @@ export type Row = { readonly [column: string]: string | null };
 
 export interface Connection {
   query(text: string): Promise<readonly Row[]>;
+  /**
+   * The server parses and plans the statement the first time, and keeps it while the connection lasts. For
+   * one that is asked again and again: of a long one that is most of the cost. A name has one text. A WAL
+   * sender cannot keep any, and is asked as by query().
+   */
+  queryKept(name: string, text: string): Promise<readonly Row[]>;
   /** Polite end, forced after a second. Never waits. */
   close(): void;
   readonly ended: boolean;
@@ -139,7 +145,7 @@ async function open(options: ConnectOptions, ssl: ClientConfig["ssl"]): Promise<
     ...(options.replication ? { replication: String(options.replication) } : {}),
   };
   const client = new pg.Client(config);
-  const connection = new PgConnection(client);
+  const connection = new PgConnection(client, Boolean(options.replication));
   await client.connect();
   return connection;
 }
@@ -148,9 +154,11 @@ class PgConnection implements Connection {
   ended = false;
 
   readonly #client: pg.Client;
+  readonly #isWalSender: boolean;
 
-  constructor(client: pg.Client) {
+  constructor(client: pg.Client, isWalSender: boolean) {
     this.#client = client;
+    this.#isWalSender = isWalSender;
     // Without a handler, a server that goes away would be an uncaught exception.
     client.on("error", () => {
       this.ended = true;
@@ -164,9 +172,17 @@ class PgConnection implements Connection {
     return (this.#client as unknown as { processID?: number | null }).processID ?? null;
   }
 
-  async query(text: string): Promise<readonly Row[]> {
+  query(text: string): Promise<readonly Row[]> {
+    return this.#ask({ text });
+  }
+
+  queryKept(name: string, text: string): Promise<readonly Row[]> {
+    return this.#ask(this.#isWalSender ? { text } : { name, text });
+  }
+
+  async #ask(question: QueryConfig): Promise<readonly Row[]> {
     try {
-      const result = await this.#client.query<{ [column: string]: string | null }>(text);
+      const result = await this.#client.query<{ [column: string]: string | null }>(question);
       return result.rows;
     } catch (error) {
       // An answer may still be on its way: the next data would belong to the old question.

@@ -104,15 +104,18 @@ async function rolesOf(cluster: Cluster, primary: Host): Promise<string[]> {
 }
 
 /**
- * What the sessions of the agent cost, which alone come over the local socket: those that last, those that
- * have ended, and the postmaster, which makes them. Workers of autovacuum that have ended are in it, too.
+ * What the sessions of the agent cost, which are all there are besides WAL senders: those that last, those
+ * that have ended, and the postmaster, which makes them. Ended workers of autovacuum are in it, too.
  */
 function sqlCpuMs(host: Host): number {
   const postmaster = host.postmasterPid();
   if (postmaster === null) throw new Error(`PostgreSQL of ${host.name} does not run`);
-  const sessions = host.postgresProcesses().filter((pid) => commandLine(pid).join(" ").includes(" [local] "));
+  const sessions = host.postgresProcesses().filter((pid) => SESSION.test(commandLine(pid).join(" ")));
   return [postmaster, ...sessions].reduce((sum, pid) => sum + cpuMs(pid), endedChildrenCpuMs(postmaster));
 }
+
+/** A title: cluster, user, database, where from, what it does. A WAL sender has its kind for the user. */
+const SESSION = /^postgres: (?:\S+: )?(?!walsender )\S+ \S+ (?:\[local\]|\S+\(\d+\)) /;
 
 /** Time of the last change of any file below a directory. */
 function newestChange(directory: string): number {

@@ -171,7 +171,7 @@ export class PostgresMonitor implements DirectoryListener {
     try {
       const connection = await this.#connectionTo(pid);
       const syncTurn = memory.standbys.turn;
-      const row = (await connection.query(STATUS_QUERY))[0];
+      const row = (await connection.queryKept("status", STATUS_QUERY))[0];
       if (row === undefined) throw new Error("no answer to the status query");
       const status = this.#onItsTimeline(parseStatus(row));
       const expected = memory.found.control?.systemId;
