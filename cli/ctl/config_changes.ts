@@ -28,7 +28,8 @@ function withValue(config: JsonObject, [key, ...rest]: readonly string[], value:
 /** The file is a patch: objects merge, null removes. `-` is standard input. */
 export async function applyFile(io: Io, config: JsonObject, file: string): Promise<JsonObject> {
   const text = file === "-" ? await io.readAll() : readLocalFile(file);
-  const value = parseYamlValue(text, file === "-" ? "standard input" : file);
-  if (!isJsonObject(value)) throw new CtlError(`${file} must hold a map of keys`);
+  const what = file === "-" ? "standard input" : file;
+  const value = parseYamlValue(text, what);
+  if (!isJsonObject(value)) throw new CtlError(`${what} must hold a map of keys`);
   return applyPatch(config, value);
 }

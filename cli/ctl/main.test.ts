@@ -139,6 +139,22 @@ test("-d of another store is ignored with a warning", async () => {
   );
 });
 
+test("-d that is neither a member nor a store is refused: nobody else is asked in its place", async () => {
+  for (const url of ["", ":", "127.0.0.1:99999", "http://[::1", "127.0.0.1:1,", "a b"]) {
+    for (const [words, environment] of [[["-d", url], {}], [[], { DCS_URL: url }]] as const) {
+      if (url === "" && words.length === 0) continue;
+      const { code, out, err } = await runCtl(["-c", file, ...words, "dsn"], [], environment);
+      expect([url, code, out, err]).toEqual([
+        url,
+        1,
+        "",
+        `Error: '${url}' names no member (-d, DCS_URL): HOST[:PORT] of its REST API is expected, or several with ` +
+        "commas between",
+      ]);
+    }
+  }
+});
+
 const WRONG: readonly [string[], string, string][] = [
   [["lst"], "Usage: agent ctl [OPTIONS] COMMAND [ARGS]...", "No such command 'lst'. Did you mean 'list'?"],
   [["frobnicate"], "Usage: agent ctl [OPTIONS] COMMAND [ARGS]...", "No such command 'frobnicate'."],

@@ -8,6 +8,7 @@ import { type ClientOptions, type ClientTls, loadClientTls } from "../../src/api
 import { placeOf } from "../../src/config/issues.ts";
 import { type ConfigSource, mergeSources } from "../../src/config/layers.ts";
 import { YAML_FILES } from "../../src/config/yaml.ts";
+import { oneLine } from "../../src/lib/plain_text.ts";
 import { readTextFiles } from "../../src/lib/text_files.ts";
 import { formatHostPort, isWildcard, parseHostPort } from "../../src/model/host_port.ts";
 import type { HostPort } from "../../src/model/config.ts";
@@ -129,19 +130,31 @@ function apiAddresses(restapi: JsonObject, raft: JsonObject): HostPort[] {
   return [...(own ? [own] : []), ...samePort, ...sameOffset].filter(({ port }) => port > 0 && port < 65536);
 }
 
-/** Patronictl's -d names a store; here it names a member, or several with commas between. */
+/**
+ * Patronictl's -d names a store; here it names a member, or several with commas between. A store's is passed
+ * over with a warning. What is neither was mistyped: to ask this host's own agent instead could change
+ * another cluster than the one that is meant.
+ */
 function addressesOf(dcsUrl: string | null, io: Io): (HostPort & { readonly tls: boolean })[] {
   if (dcsUrl === null) return [];
-  const parsed = /^(?!https?:)[^,]*:\/\//.test(dcsUrl) ? [null] : dcsUrl.split(",").map((url) => {
-    const address = addressOf(url);
-    return address === null ? null : { ...address, tls: url.trim().startsWith("https://") };
-  });
-  if (parsed.includes(null)) {
+  if (/^(?!https?:)[^,]*:\/\//.test(dcsUrl)) {
     io.err(`Warning: ${withoutLogin(dcsUrl)} is ignored: there is no store beside the members themselves`);
     return [];
   }
-  return parsed.filter((one) => one !== null);
+  return dcsUrl.split(",").map((url) => {
+    const address = addressOf(url);
+    if (address !== null) return { ...address, tls: url.trim().startsWith("https://") };
+    throw new CtlError(
+      `'${
+        oneLine(withoutLogin(dcsUrl), MAX_SHOWN)
+      }' names no member (-d, DCS_URL): HOST[:PORT] of its REST API is expected, ` +
+        "or several with commas between",
+    );
+  });
 }
+
+/** Characters of an address that a message shows. */
+const MAX_SHOWN = 200;
 
 /** A store's address may hold a name and a password, which are nobody's to read. */
 function withoutLogin(url: string): string {

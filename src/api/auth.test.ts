@@ -149,3 +149,20 @@ test("extra headers are sent with every answer, those for HTTPS only there", asy
   const secure = await app.request("/nonsense");
   expect([secure.headers.get("X-Frame-Options"), secure.headers.get("X-Tls")]).toEqual(["DENY", "1"]);
 });
+
+test("an endpoint that is not there asks for access first, and is 501 to those who have it", async () => {
+  const port = new StubPort();
+  port.changeRestapi({ authentication });
+  const app = createApp(port, { onError: (error) => expect.unreachable(String(error)) });
+  for (const path of ["/citus", "/mpp", "/sigterm", "/nonsense", "/agent/nonsense", "/"]) {
+    for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+      const codes = await Promise.all(
+        ["", wrong, right].map(async (text) => {
+          const headers: Record<string, string> = text === "" ? {} : { Authorization: text };
+          return (await app.request(path, { method, headers })).status;
+        }),
+      );
+      expect([method, path, codes]).toEqual([method, path, [401, 401, 501]]);
+    }
+  }
+});
