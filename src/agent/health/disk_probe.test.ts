@@ -74,6 +74,11 @@ test("a probe that does not come to its end is ended", async () => {
   });
 });
 
+test("a probe runs without the just-in-time compiler", async () => {
+  const probe = newProbe(["sh", "-c", 'echo "compiler: $BUN_JSC_useJIT" >&2; exit 1']);
+  expect((await probe.run(base, LIMIT_MS)).failed).toBe("compiler: 0");
+});
+
 test("a probe that cannot be started says so", async () => {
   const { places, failed } = await newProbe([join(base, "nothing")]).run(base, LIMIT_MS);
   expect(places).toEqual([]);

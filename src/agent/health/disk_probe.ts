@@ -11,6 +11,12 @@ import { PROBE_COMMAND } from "./probe_process.ts";
 
 const LINE_BOUNDS = { maxBytes: 16 * 1024, maxDepth: 4, maxValues: 50, maxText: 8 * 1024 };
 
+/**
+ * The process ends before compiled code could gain anything: without the compiler and its threads a look
+ * takes a sixth less processor time (docs/benchmark.md).
+ */
+const INTERPRETED = { BUN_JSC_useJIT: "0" };
+
 export interface ProbeEnd {
   readonly places: readonly PlaceReading[];
   /** Why nothing is known; null: the probe has come to its end. */
@@ -55,6 +61,7 @@ export class DiskProbe {
     const [program, ...args] = this.#command;
     const end = await runProgram(program!, [...args, PROBE_COMMAND, dataDir], {
       timeoutMs: giveUpMs,
+      env: INTERPRETED,
       onOutput: (stream, piece) => {
         if (stream !== "stdout") return;
         lines = (lines + piece).slice(-LINE_BOUNDS.maxBytes);
