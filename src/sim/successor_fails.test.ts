@@ -12,7 +12,7 @@ import { contains, type Position } from "./wal.ts";
 
 const SEEDS = [1, 2, 3];
 const LIMIT_MS = 300_000;
-const WAITS_MS = 40_000;
+const WAITS_MS = 20_000;
 
 interface Scene {
   readonly cluster: SimCluster;
