@@ -42,3 +42,13 @@ export function heardOf(statuses: readonly SeenStatus[], ttlS: number): readonly
   return statuses.filter(({ ageMs }) => ageMs <= ttlS * 1000).map(({ status }) => status)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
+
+/** What the other members of the raft group last said; `left`: names that are not in it. */
+export function silentOf(
+  statuses: readonly SeenStatus[],
+  ttlS: number,
+  left: readonly string[],
+): readonly MemberStatus[] {
+  return statuses.filter(({ status: { name }, ageMs }) => ageMs > ttlS * 1000 && !left.includes(name))
+    .map(({ status }) => status);
+}

@@ -26,7 +26,7 @@ import { StartCheck } from "../health/start_check.ts";
 import { CertificateExpiry } from "./certificate_expiry.ts";
 import { dynamicReader } from "./dynamic_reader.ts";
 import { DecisionFile } from "./decision_file.ts";
-import { type Gap, heardOf, watchGap } from "./gap_watch.ts";
+import { type Gap, heardOf, silentOf, watchGap } from "./gap_watch.ts";
 import { openRaft } from "./open_raft.ts";
 import { logQuorum } from "./quorum_watch.ts";
 import { applyReload, inTurn } from "./reload.ts";
@@ -35,6 +35,7 @@ import { EXIT_REMOVED, type RunningAgent } from "./running.ts";
 import type { TlsWatch } from "./tls_watch.ts";
 import { LatenessHistogram } from "../loop/lateness.ts";
 import type { Voter } from "../loop/voter.ts";
+import { leftGroup } from "../peers/left_group.ts";
 
 export interface NodeOptions {
   readonly config: LocalConfig;
@@ -252,8 +253,10 @@ export class Ground {
       title: "an operator is needed",
       over: "no operator is needed any more",
       missing: () => {
-        const { board, dynamic } = voter;
-        return operatorNeeded(dcs.state, dynamic, heardOf(board.seen(clock.now()), dynamic.ttlS));
+        const { board, dynamic: { ttlS } } = voter;
+        const seen = board.seen(clock.now());
+        const left = leftGroup(seen, raft.status().members, (name) => board.nodeOf(name));
+        return operatorNeeded(dcs.state, voter.dynamic, heardOf(seen, ttlS), silentOf(seen, ttlS, left));
       },
     });
   }

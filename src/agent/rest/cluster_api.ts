@@ -27,7 +27,7 @@ import type { FailoverRecord } from "../../model/records.ts";
 import type { HistogramReading, LogCounts, Measures } from "../../model/measures.ts";
 import type { LatenessKind, MeasuredLateness, TimingReport } from "../../model/timing.ts";
 import type { WrittenConfig } from "../../config/written.ts";
-import { heardOf } from "../compose/gap_watch.ts";
+import { heardOf, silentOf } from "../compose/gap_watch.ts";
 import { WINDOW_S } from "../loop/lateness.ts";
 import { checkEverywhere } from "./check_config.ts";
 import { clusterProgress } from "./cluster_progress.ts";
@@ -183,6 +183,7 @@ export class ClusterApi {
     const dcsAgeMs = this.#leaderAgeMs(status, nowMs);
     const statuses = board.seen(nowMs);
     const { configHistory: _kept, ...records } = dcs.state;
+    const removed = leftGroup(statuses, status.members, (name) => board.nodeOf(name));
     return {
       config: config(),
       dynamic,
@@ -190,10 +191,15 @@ export class ClusterApi {
       dcsAgeMs,
       dcsLastSeenS: dcsAgeMs === null ? 0 : Math.floor((wallMs() - dcsAgeMs) / 1000),
       statuses,
-      removed: leftGroup(statuses, status.members, (name) => board.nodeOf(name)),
+      removed,
       progress: clusterProgress(dcs.state, statuses, board.primaryLsn ?? 0, dynamic.postgresql.useSlots),
       witnesses: board.witnesses(nowMs),
-      operatorNeeded: operatorNeeded(dcs.state, dynamic, heardOf(statuses, dynamic.ttlS)),
+      operatorNeeded: operatorNeeded(
+        dcs.state,
+        dynamic,
+        heardOf(statuses, dynamic.ttlS),
+        silentOf(statuses, dynamic.ttlS, removed),
+      ),
       raft: status,
       log: logCounts(),
       loopAgeMs: nowMs - loop.lastLookMs,

@@ -6,8 +6,11 @@ import { recordOf } from "../../sync/record.ts";
 import { cluster, DYNAMIC, FREE, life, lock, status } from "../testing.ts";
 import * as room from "./operator_needed.ts";
 
-const operatorNeeded = (state: DcsState, heard: readonly MemberStatus[]) =>
-  room.operatorNeeded(state, DYNAMIC, heard);
+const operatorNeeded = (
+  state: DcsState,
+  heard: readonly MemberStatus[],
+  silent: readonly MemberStatus[] = [],
+) => room.operatorNeeded(state, DYNAMIC, heard, silent);
 
 /** Each on its own machine. */
 const heard = (...names: string[]) => names.map((name) => status(name));
@@ -121,6 +124,19 @@ test("a failsafe set that keeps everybody who is heard from taking over is said,
   expect(operatorNeeded({ ...state, members }, heard("b", "c"))).toBeNull();
   expect(operatorNeeded({ ...state, lock: lock({}) }, heard("b"))).toBeNull();
   expect(operatorNeeded({ ...state, failsafe: null }, heard("b"))).toBeNull();
+});
+
+test("a cluster that nobody founds because the only data is a silent member's names that member", () => {
+  const empty = status("c", { running: false, directoryUsable: false });
+  const unfounded = records({ initialize: null, lock: lock(FREE) });
+  const text = operatorNeeded(unfounded, [empty], [status("a")]);
+  expect(text).toContain("nobody forms the cluster: a has data, and is not heard");
+  expect(text).toContain("agent ctl raft remove a");
+  expect(operatorNeeded(unfounded, [empty], [{ ...empty, name: "a" }])).toBeNull();
+  expect(operatorNeeded(unfounded, [empty, status("b", { primaryDirectory: true })], [status("a")]))
+    .toBeNull();
+  expect(operatorNeeded(unfounded, [], [status("a")])).toBeNull();
+  expect(operatorNeeded(records({ lock: lock(FREE) }), [empty], [status("a")])).toBeNull();
 });
 
 test("standbys alone found no cluster, unless one is claimed, followed from elsewhere, or a primary may run", () => {

@@ -14,11 +14,15 @@ import { canTakeOver, ineligible, isLater } from "./candidate.ts";
 import { mayRun, runsPrimary } from "../keep/founder.ts";
 import { asCut, isHolderAgain, lacksProof } from "./sync_grounds.ts";
 
-/** The wait, and the command that ends it; null: none. `heard`: the members that are heard of. */
+/**
+ * The wait, and the command that ends it; null: none. `heard`: the members that are heard of. `silent`: what
+ * those of the raft group last said that are not.
+ */
 export function operatorNeeded(
   state: DcsState,
   dynamic: DynamicConfig,
   heard: readonly MemberStatus[],
+  silent: readonly MemberStatus[] = [],
 ): string | null {
   const { lock, failsafe, members } = state;
   const names = heard.map(({ name }) => name);
@@ -33,7 +37,8 @@ export function operatorNeeded(
       "so that its epoch does not end by itself. Start its agent on its machine, or, if nothing of it runs: " +
       `agent ctl failover --candidate ${candidate}`;
   }
-  const former = onlyStandbys({ dcs: state, dynamic }, heard) ??
+  const former = silentData({ dcs: state, dynamic }, heard, silent) ??
+    onlyStandbys({ dcs: state, dynamic }, heard) ??
     onlyFormerPrimary({ dcs: state, dynamic }, heard);
   if (former !== null) return former;
   const unproven = nobodyProves(state, dynamic, heard);
@@ -144,16 +149,35 @@ function provedByTagged({ sync, lock }: DcsState, voters: readonly MemberStatus[
     : "";
 }
 
+interface Unfounded {
+  readonly dcs: DcsState;
+  readonly dynamic: DynamicConfig;
+}
+
+function isUnfounded({ dcs: { initialize, lock }, dynamic }: Unfounded): boolean {
+  return initialize === null && lock.holder === null && dynamic.standbyCluster === null;
+}
+
+/** Nobody founds a cluster while the only data that is known is a silent member's (keep/founder.ts). */
+function silentData(
+  view: Unfounded,
+  heard: readonly MemberStatus[],
+  silent: readonly MemberStatus[],
+): string | null {
+  const hasData = ({ directoryUsable }: MemberStatus) => directoryUsable;
+  const found = silent.find(hasData);
+  if (!isUnfounded(view) || heard.length === 0 || heard.some(hasData) || found === undefined) return null;
+  return `nobody forms the cluster: ${found.name} has data, and is not heard. Start its agent. If its data is not to be ` +
+    `this cluster's: agent ctl raft remove ${found.name}`;
+}
+
 /**
  * A cluster that nobody has founded yet, and nobody can: a standby founds nothing, and a member without data
  * waits for the primary of those that have some. So it is where the agents of standbys were started first,
  * and where a bootstrap of a standby cluster was given up that is to be none any more.
  */
-function onlyStandbys(
-  { dcs: { initialize, lock }, dynamic }: { readonly dcs: DcsState; readonly dynamic: DynamicConfig },
-  heard: readonly MemberStatus[],
-): string | null {
-  if (initialize !== null || lock.holder !== null || dynamic.standbyCluster !== null) return null;
+function onlyStandbys(view: Unfounded, heard: readonly MemberStatus[]): string | null {
+  if (!isUnfounded(view)) return null;
   const withData = heard.filter(({ directoryUsable }) => directoryUsable);
   if (withData.length === 0) return null;
   if (withData.some((one) => one.primaryDirectory || runsPrimary(one) || mayRun(one))) return null;
