@@ -11,6 +11,7 @@ import { MAX_FROZEN_MS, STOP_BUDGET_MS } from "../lease/stop_budget.ts";
 import { VERSION } from "../model/version.ts";
 import { guardOf } from "./directory_owner.ts";
 import { LentDirectory } from "./lent_directory.ts";
+import { guardSocketOf } from "./guard_arguments.ts";
 import { GuardLife, SILENT_MS } from "./guard_life.ts";
 import { GuardUpgrade } from "./guard_upgrade.ts";
 import { LocalFence } from "./local_fence.ts";
@@ -96,7 +97,7 @@ export class GuardClient implements GuardPort {
     });
     mkdirSync(join(directory, "run"), { recursive: true, mode: 0o700 });
     this.#life = new GuardLife({
-      socketPath: join(directory, "run", "guard.sock"),
+      socketPath: guardSocketOf(directory),
       dataDir,
       command,
       clock,

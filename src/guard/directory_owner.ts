@@ -23,10 +23,12 @@ import { chmodSync, closeSync, fstatSync, readdirSync, readFileSync, rmSync, wri
 import { lockFile } from "../lib/ffi.ts";
 import { bootId } from "../lib/process_table.ts";
 import { OWNER_FILE } from "../model/owner_file.ts";
+import { guardSocketOf } from "./guard_arguments.ts";
 import { type HeldDirectory, identityOf, openDirectory } from "./held_directory.ts";
 import { isLentByAnother } from "./lent_directory.ts";
 import { ProcessGroup } from "./process_group.ts";
 import { identify, isSame, type ProcessId } from "./process_id.ts";
+import { servingGuard } from "./serving_guard.ts";
 
 /** A process that only looks holds the lock for less than a millisecond. */
 const TRIES = 10;
@@ -200,7 +202,11 @@ export function ownedByAnother(dataDir: string, raftDir: string): string | null 
     const owner = readOwner(found);
     if (owner !== null && isOwn(owner, raftDir)) return null;
     const locked = lockFile(found.fd);
-    if (!locked.ok && locked.errno === EAGAIN) return describe(dataDir, raftDir, owner, "");
+    if (!locked.ok && locked.errno === EAGAIN) {
+      // A full disk, or somebody, has taken the file: the guard of this very agent is no other owner.
+      const isOwnGuard = owner === null && servingGuard(guardSocketOf(raftDir), dataDir) !== null;
+      return isOwnGuard ? null : describe(dataDir, raftDir, owner, "");
+    }
     if (isLentByAnother(found.fd, raftDir)) return describe(dataDir, raftDir, owner, COMMAND_WORKS);
     if (owner === null) return null;
     const why = whyStillOwned(owner, new ProcessGroup(dataDir, () => ({ guard: process.pid, agent: 0 })));

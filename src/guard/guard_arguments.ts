@@ -1,10 +1,16 @@
 /** The options of `agent guard`, as its starters write them and as it reads them. */
+import { join } from "node:path";
 
 export interface GuardArguments {
   readonly socketPath: string;
   readonly dataDir: string;
   /** Where a guard that has become another program finds its state. */
   readonly stateFd: number | null;
+}
+
+/** `raftDir`: raft.data_dir. */
+export function guardSocketOf(raftDir: string): string {
+  return join(raftDir, "run", "guard.sock");
 }
 
 export function guardArguments(socketPath: string, dataDir: string): string[] {

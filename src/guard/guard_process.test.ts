@@ -6,6 +6,7 @@ import { isAlive, readProcess } from "../lib/process_table.ts";
 import { startZombie } from "../lib/testing_zombie.ts";
 import { OWNER_FILE } from "../model/owner_file.ts";
 import type { GuardClient } from "./client.ts";
+import { ownedByAnother } from "./directory_owner.ts";
 import { prepareDirectory } from "./guard_socket.ts";
 import { servingGuard } from "./serving_guard.ts";
 import { connected, reply, type Site, startDetached, until, untilView, withSite } from "./testing.ts";
@@ -199,6 +200,11 @@ test("a guard that no file names is found by its command line, and no other one 
     client.close();
     rmSync(join(site.root, "run", "guard.sock"));
     rmSync(join(site.dataDir, OWNER_FILE));
+    // It holds the lock without a name: no other owner to its own agent, and one to every other.
+    expect(ownedByAnother(site.dataDir, site.root)).toBeNull();
+    expect(ownedByAnother(site.dataDir, join(site.root, "other"))).toContain(
+      "another process holds its lock",
+    );
     const next = site.client();
     await connected(next);
     expect(next.view()).toMatchObject({ pid: guardPid, postmaster: { pid, epoch: 3 } });

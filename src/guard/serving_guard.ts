@@ -5,14 +5,14 @@ import { parseGuardArguments } from "./guard_arguments.ts";
 import { identify, type ProcessId } from "./process_id.ts";
 
 /**
- * By its command line. null: none is seen. Only a process of this user that sees the same files counts: the
- * same path leads elsewhere in another container.
+ * By its command line. `dataDir`: of that directory alone; null: of any. null: none is seen. Only a process
+ * of this user that sees the same files counts: the same path leads elsewhere in another container.
  */
-export function servingGuard(socketPath: string): ProcessId | null {
+export function servingGuard(socketPath: string, dataDir: string | null = null): ProcessId | null {
   const user = effectiveUser(process.pid);
   const mounts = mountNamespace(process.pid);
   const pid = listPids().find((one) =>
-    one !== process.pid && socketOf(one) === socketPath && isAlive(one) && effectiveUser(one) === user &&
+    one !== process.pid && serves(one, socketPath, dataDir) && isAlive(one) && effectiveUser(one) === user &&
     mountNamespace(one) === mounts
   );
   return pid === undefined ? null : identify(pid);
@@ -22,10 +22,11 @@ export function isGone(socketPath: string): boolean {
   return !existsSync(socketPath);
 }
 
-function socketOf(pid: number): string | null {
+function serves(pid: number, socketPath: string, dataDir: string | null): boolean {
   const words = commandLine(pid);
   const at = words.indexOf("guard");
-  return at < 0 ? null : parseGuardArguments(words.slice(at + 1))?.socketPath ?? null;
+  const given = at < 0 ? null : parseGuardArguments(words.slice(at + 1));
+  return given?.socketPath === socketPath && (dataDir === null || given.dataDir === dataDir);
 }
 
 function commandLine(pid: number): readonly string[] {
