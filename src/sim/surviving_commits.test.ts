@@ -72,10 +72,13 @@ test("what was acknowledged before the cluster was to follow another one may be 
   expect(() => course.oracle.onWriter(server("b", 3, new Branch(9, "system", null, "b")))).toThrow(Violation);
 });
 
-test("while the promise has not ended, the wish alone gives nothing up", () => {
+test("a wish that is taken back has given up what was acknowledged until then, and nothing after it", () => {
   const course = promised();
   course.records(2, STANDBY, PROMISE);
+  acknowledges(course, "a", 2);
   course.records(2, ON, PROMISE);
+  course.oracle.onWriter(server("a", 2, new Branch(8, "system", null, "a")));
+  acknowledges(course, "a", 2);
   expect(() => course.oracle.onWriter(server("b", 3, new Branch(9, "system", null, "b")))).toThrow(Violation);
 });
 

@@ -3,8 +3,9 @@
  * from the moment that the records promise it. It rests on no clock: it is checked with all bounds of clocks
  * broken, too, where a former primary may go on for as long as it likes. The promise ends only if an operator
  * has asked for that since it began: mode off, or another cluster that this one is to follow. What was
- * acknowledged until then may be given up; what is acknowledged under the next promise counts again. Throws a
- * Violation.
+ * acknowledged until then may be given up; what is acknowledged under the next promise counts again. A
+ * cluster that is to follow another one is rewound to that before its records say that the promise is over:
+ * there, the wish gives up everything. Throws a Violation.
  */
 import { Violation, type World } from "../../raft/sim/mod.ts";
 import { type DcsState, isInitialized } from "../model/records.ts";
@@ -66,7 +67,8 @@ export class SurvivingCommits {
     }
     if (!isKept) this.counts.ended++;
     this.#mayEnd = asksForNone || (this.#mayEnd && isPromised(sync));
-    if (this.#forced.has(lock.epoch) || clusterEpoch !== this.#clusterEpoch || !isPromised(sync)) {
+    const isGivenUp = follows(config) || !isPromised(sync);
+    if (this.#forced.has(lock.epoch) || clusterEpoch !== this.#clusterEpoch || isGivenUp) {
       this.#branches.clear();
     }
     this.#revision = revision;
@@ -77,6 +79,8 @@ export class SurvivingCommits {
   onAcknowledged({ name, epoch, directory }: ModelServer): void {
     if (this.#sinceEpoch === null) this.#expectPromise(name, epoch);
     if (this.#sinceEpoch === null || epoch === null || epoch < this.#sinceEpoch) return;
+    // Its server is to be rewound to the other cluster, or copied from it, as soon as it has heard of that.
+    if (follows(this.#known?.config ?? null)) return;
     const { branch } = directory.position!;
     branch.promisedLsn = branch.ackedLsn;
     this.#branches.add(branch);
