@@ -28,6 +28,7 @@ export interface Seen extends
     | "primaryForMs"
     | "vouchedEpoch"
     | "walEpoch"
+    | "roleMs"
   > {
   readonly dcs: DcsState;
   readonly postgres: PostgresView;
@@ -91,6 +92,7 @@ export class Observer {
       primaryForMs: nowMs - this.#notPrimaryMs,
       vouchedEpoch: this.vouched.look(seen, nowMs),
       walEpoch: this.vouched.walEpoch,
+      roleMs: this.vouched.roleMs,
       startingForMs: nowMs - this.#notStartingMs,
       raftLostForMs: nowMs - this.#lastRaftMs,
       undeclaredForMs: nowMs - this.#declaredMs,

@@ -158,3 +158,15 @@ test("a rewind that was decided before such a change says nothing after it", () 
   const ended = { dynamic: { ...DYNAMIC, standbyCluster }, postgres: postgres({ ...STOPPED, last }) };
   expect(vouched.look(node(ended), 1)).toBeNull();
 });
+
+test("between two looks the role may have changed twice: any change of the configuration counts as one", () => {
+  const changed = (revision: number) => ({ dcs: cluster({ config: { value: {}, revision } }) });
+  const vouched = new VouchedEpoch();
+  expect(vouched.look(view({ lastLookMs: 10 }, changed(1)), 10)).toBe(3);
+  expect(vouched.roleMs).toBeNull();
+  // Its server was looked at before that.
+  expect(vouched.look(view({ lastLookMs: 10 }, changed(2)), 20)).toBeNull();
+  expect(vouched.roleMs).toBe(20);
+  expect(vouched.look(view({ lastLookMs: 30 }, changed(2)), 30)).toBe(3);
+  expect(vouched.roleMs).toBe(20);
+});

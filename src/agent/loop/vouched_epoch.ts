@@ -6,8 +6,10 @@
  * streams again, unless this epoch is the present one (isVouched).
  *
  * A holder may change its history without a new epoch: when the cluster becomes a standby cluster, it is
- * rewound to the remote primary's. So nothing that was known before such a change counts after it, and from
- * then on only a stream from a holder that is no primary any more.
+ * rewound to the remote primary's, and its next promotion may give the number of its timeline again. So
+ * nothing that was known before such a change counts after it, no comparison either, and from then on only a
+ * stream from a holder that is no primary any more. Between two looks there may have been two changes: any
+ * change of the configuration counts as one.
  *
  * It is not written down: what happened while no agent ran is not known.
  */
@@ -27,12 +29,19 @@ export class VouchedEpoch {
   #lockEpochMs = -Infinity;
   /** The cluster follows another one; null: not looked at yet. */
   #isRemote: boolean | null = null;
+  #configRevision: number | null = null;
+  #roleMs: number | null = null;
   /** Since when the holder has been seen as the leader of such a cluster; Infinity: it has not. */
   #remoteLeaderMs = Infinity;
 
   /** The same, also of a standby that follows nobody since: it has received nothing else. */
   get walEpoch(): number | null {
     return this.#walEpoch;
+  }
+
+  /** When the holder may last have changed its role without a new epoch; null: not since the agent's start. */
+  get roleMs(): number | null {
+    return this.#roleMs;
   }
 
   look(seen: Seen, nowMs: number): number | null {
@@ -56,12 +65,16 @@ export class VouchedEpoch {
 
   #lookAtRole(seen: Seen, nowMs: number): void {
     const isRemote = seen.dynamic.standbyCluster !== null;
-    if (this.#isRemote !== null && this.#isRemote !== isRemote) {
+    const revision = seen.dcs.config?.revision ?? null;
+    const isOther = this.#isRemote !== isRemote || this.#configRevision !== revision;
+    if (this.#isRemote !== null && isOther) {
       this.#set(null);
       this.#rewindUnder = null;
       this.#remoteLeaderMs = Infinity;
+      this.#roleMs = nowMs;
     }
     this.#isRemote = isRemote;
+    this.#configRevision = revision;
     const isSeen = this.#remoteLeaderMs < Infinity;
     if (isRemote && !isSeen && livingHolder(seen) !== null) this.#remoteLeaderMs = nowMs;
   }
@@ -79,6 +92,7 @@ export class VouchedEpoch {
     const { process, replicationState, following, lastLookMs } = seen.postgres;
     if (process !== "running" || following === null || replicationState !== "streaming") return false;
     if (lastLookMs === null || lastLookMs < this.#lockEpochMs) return false;
+    if (this.#roleMs !== null && lastLookMs < this.#roleMs) return false;
     if (this.#isRemote && lastLookMs < this.#remoteLeaderMs) return false;
     return following === (lock.holder ?? lock.lastHolder) || following === cascadeOf(seen);
   }

@@ -22,9 +22,11 @@ export function isVerdictOld({ atMs }: { readonly atMs: number }, nowMs: number)
  * A comparison that failed knows no timeline of the other.
  */
 export function compared(view: NodeView, holder: string, primary: MemberStatus) {
-  const { postgres: { divergence }, nowMs, dynamic: { standbyCluster } } = view;
+  const { postgres: { divergence }, nowMs, dynamic: { standbyCluster }, roleMs = null } = view;
   if (divergence === null || divergence.from !== holder) return null;
-  const { verdict, timelineOfOther } = divergence;
+  const { verdict, timelineOfOther, atMs } = divergence;
+  // Since then the holder may have been rewound, and promoted to another timeline of that number.
+  if (verdict === "same" && roleMs !== null && atMs < roleMs) return null;
   if (verdict === "unknown" || timelineOfOther === primary.timeline) return verdict;
   // A standby leader tells the timeline that it replays, and its status the one that it receives.
   return standbyCluster !== null && !isVerdictOld(divergence, nowMs) ? verdict : null;

@@ -66,6 +66,18 @@ const PROMOTED_BESIDE: readonly Case[] = [
   ],
   ["with the same history it goes there", beside(withC("same", 99_000)), "follow", FOLLOW_C],
   ["but not by an old verdict", beside(withC("same", 90_000)), "follow", COMPARE_C],
+  [
+    "nor by one from before the holder may have been rewound, and given the number of its timeline again",
+    { ...beside(withC("same", 99_000)), roleMs: 99_500 },
+    "follow",
+    COMPARE_C,
+  ],
+  [
+    "one from after that counts",
+    { ...beside(withC("same", 99_600)), roleMs: 99_500 },
+    "follow",
+    FOLLOW_C,
+  ],
   ["nor by one of another timeline", beside(withC("same", 99_000, 3)), "follow", COMPARE_C],
   ["one that differs is stopped to rejoin", beside(withC("diverged", 0)), "follow", FAST],
   [

@@ -76,6 +76,11 @@ export interface NodeView {
   readonly vouchedEpoch?: number | null;
   /** The same, also of one that follows nobody since. */
   readonly walEpoch?: number | null;
+  /**
+   * When the holder may last have changed its history without a new epoch: a comparison of before does not
+   * count. Null or absent: not since the agent's start.
+   */
+  readonly roleMs?: number | null;
   /** When the end of received WAL was last seen to grow on any other member. */
   readonly receivedGrewMs: number;
   /** ms for which the server has been starting; 0: it is not. */
