@@ -265,6 +265,7 @@ const holder = [
     ],
   ]),
   ...keep("standby_leader", [
+    ["promised-data-given-up", "if (isPromised(view.dcs.sync)) {", "if (false) {"],
     ["standby-leader-waits-in-vain", "if (!waits && verdict(view, remote)", "if (verdict(view, remote)"],
     [
       "standby-leader-stopped-at-once",
@@ -460,6 +461,7 @@ const standby = [
     ["all-copy-from-the-same", "copies(a) - copies(b) || ", ""],
   ]),
   ...keep("rejoin", [
+    ["verdict-of-before-the-change-of-role", "roleMs !== null && atMs < roleMs", "false"],
     ["rewound-before-the-checkpoint", "if (!primary.checkpointAfterPromote) {", "if (false) {"],
     [
       "verdict-on-an-older-timeline",
@@ -615,7 +617,13 @@ const cluster = [
   ]),
   ...mutationsOf("src/agent/loop/vouched_epoch.ts", ["src/agent/loop/vouched_epoch.test.ts"], [
     ["vouched-by-an-old-look", " || lastLookMs < this.#lockEpochMs", ""],
-    ["vouched-before-its-holder-follows", "this.#isRemote !== isRemote) {", "false) {"],
+    ["vouched-before-its-holder-follows", "this.#isRemote !== null && isOther) {", "false) {"],
+    ["vouched-across-two-changes-of-role", " || this.#configRevision !== revision", ""],
+    [
+      "vouched-by-a-look-before-the-change-of-role",
+      "if (this.#roleMs !== null && lastLookMs < this.#roleMs) return false;",
+      "",
+    ],
     [
       "vouched-by-a-primary-that-is-to-follow",
       "this.#isRemote && lastLookMs < this.#remoteLeaderMs",

@@ -53,6 +53,9 @@ function found(verdict: "same" | "diverged" | "unknown", atMs = 99_000) {
 }
 
 const waiting = { divergence: { ...found("same").divergence, strays: ["00000002.history"] } };
+const PROMISED = cluster({
+  sync: { leader: "a", syncStandby: ["c"], quorum: 0, data: { a: "1", c: "2" }, revision: 1 },
+});
 const DEMOTED = { ...STOPPED, directory: PRIMARY_DIRECTORY };
 const ALONE = { ...STANDBY_DIRECTORY, standbySignal: false, wroteAlone: true };
 
@@ -148,6 +151,11 @@ const CASES: readonly Case[] = [
     "rewind-remote",
     { kind: "rewind", from: REMOTE },
   ],
+  ...[{}, { last: failed("rewind", 2) }].map((more): Case => [
+    "nothing that a promise may need is given up before the records say that it has ended",
+    leader({ dcs: PROMISED, postgres: postgres({ ...DEMOTED, ...found("diverged"), ...more }) }),
+    "rewind-remote",
+  ]),
   [
     "where pg_rewind has failed the directory is moved aside",
     leader({ postgres: postgres({ ...DEMOTED, ...found("diverged"), last: failed("rewind", 2) }) }),

@@ -8,6 +8,7 @@
  * with which the guard is armed for this epoch.
  */
 import { historyOf } from "../../model/records.ts";
+import { isPromised } from "../../sync/record.ts";
 import { isReachable } from "../../model/standby_cluster.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { decide, letGo, type NodeRule, type Outcome, release } from "./outcome.ts";
@@ -74,6 +75,12 @@ function compareStopped(view: NodeView): Outcome | null {
 function rewind(view: NodeView): Outcome | null {
   const remote = remoteHere(view);
   if (remote === null || !isStopped(view) || verdict(view, remote) !== "diverged") return null;
+  // If the wish is taken back before the promise has ended, this data may be all that keeps it.
+  if (isPromised(view.dcs.sync)) {
+    return decide(
+      "waiting until it is logged that nothing is promised, before this member's own WAL is given up",
+    );
+  }
   const why = noRewind(view);
   if (why === null) {
     return decide(`history differs from that of ${remote.name}: running pg_rewind`, {
@@ -191,7 +198,7 @@ export const STANDBY_LEADER: readonly NodeRule[] = [
     name: "rewind-remote",
     when: "The standby leader's PostgreSQL is stopped, and its history differs from the remote primary's.",
     then:
-      "Runs pg_rewind; where that cannot be used or failed, and a comparison of the last 10 s says the same, moves the directory aside and keeps it, or hands the lock over where `rejoin` allows no copy.",
+      "Waits until it is logged that no transactions are promised. Runs pg_rewind; where that cannot be used or failed, and a comparison of the last 10 s says the same, moves the directory aside and keeps it, or hands the lock over where `rejoin` allows no copy.",
     decide: rewind,
   },
   {
