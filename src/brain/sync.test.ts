@@ -10,12 +10,15 @@ import {
   cluster,
   DYNAMIC,
   holder,
+  lock,
   node,
   postgres,
   primaryStatus,
   RUNNING_PRIMARY,
   seen,
+  STANDBY_DIRECTORY,
   status,
+  STOPPED,
 } from "./testing.ts";
 import { ON, QUORUM, record, standby, syncPrimary, syncView } from "./testing_sync.ts";
 
@@ -222,6 +225,21 @@ test("a standby cluster ends the promise from before, once its leader acknowledg
   expect(synchronous(view({ writable: true }))).toBe(null);
   expect(synchronous(view({ writable: false }, { tenure: "none" }))).toBe(null);
   expect(synchronous(view({ writable: false }, { dcs: cluster() }))).toBe(null);
+});
+
+test("a server that may never come up promises nothing: it would be the only one that may lead", () => {
+  const first = (own: Partial<PostgresView>) =>
+    synchronous(successor({}, { dcs: cluster({ lock: lock({ holder: "b", epoch: 4 }) }) }, {
+      writable: false,
+      ...own,
+    }));
+  const promises = { kind: "sync-record", epoch: 4, record: { leader: "b" } };
+  expect(first({ process: "running" })).toMatchObject(promises);
+  expect(first({ process: "starting" })).toBe(null);
+  const lacking = { ...STANDBY_DIRECTORY, control: { ...STANDBY_DIRECTORY.control, minRecoveryLsn: 2000 } };
+  const stopped = { ...STOPPED, directory: lacking };
+  expect(first({ ...stopped, walEnd: { timeline: 1, lsn: 2000 } })).toMatchObject(promises);
+  expect(first({ ...stopped, walEnd: { timeline: 1, lsn: 1999 } })).toBe(null);
 });
 
 test("in strict mode the first client of a new cluster waits", () => {

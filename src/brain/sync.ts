@@ -14,6 +14,7 @@ import { nextStep, type SyncStep, type SyncTarget } from "../sync/plan.ts";
 import { ASYNCHRONOUS, isPromised, type Voters, votersOf } from "../sync/record.ts";
 import { awaitMissing, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "../sync/setting.ts";
 import { statusOf } from "./cluster/view.ts";
+import { needsWal } from "./keep/vouched.ts";
 import { type NodeView, ownBootstrap } from "./keep/view.ts";
 import { nameClashes } from "./name_clash.ts";
 
@@ -80,6 +81,9 @@ export function syncStep(view: NodeView): SyncStep | null {
   const { name, dcs, dynamic, postgres, syncFrozen, syncWithout } = view;
   const { process, writable, sync } = postgres;
   const { settledLsn } = sync;
+  // A server that may never come up has nothing to promise, and must not be the only one that may lead.
+  const mayStay = process === "none" ? needsWal(view) : process !== "running";
+  if (!isPromised(dcs.sync) && !writable && mayStay) return null;
   // Nothing has ever been promised, and nothing is asked for.
   if (dynamic.synchronousMode === "off" && !isPromised(dcs.sync) && sync.setting.count === 0) return null;
   const acknowledges = writable && process !== "none";

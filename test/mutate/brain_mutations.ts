@@ -1059,6 +1059,12 @@ const replayed = mutationsOf("src/brain/replay.ts", ["src/brain/replay.test.ts"]
 const synchronous: readonly Mutation[] = [
   ...mutationsOf("src/brain/sync.ts", ["src/brain"], [
     ["sync-waits-for-the-last-primary", '  if (status.role !== "replica") return [];\n', ""],
+    [
+      "promised-by-one-that-does-not-come-up",
+      "&& !writable && mayStay) return null;",
+      "&& false) return null;",
+    ],
+    ["promised-by-one-that-lacks-wal", "needsWal(view) : process", "false : process"],
     ["sync-promoted-before-commits-wait", "sync.commitsWait || ", "true || "],
   ]),
   ...mutationsOf("src/brain/cluster/operator_needed.ts", ["src/brain"], [
