@@ -372,12 +372,17 @@ const standby = [
     ["trusted-though-it-heard-of-a-later-epoch", " && epochSeen <= lock.epoch;", ";"],
     [
       "pointed-at-a-silent-member",
-      "if (seen === undefined || !isOfNow(seen, view)) return false;\n  const { status }",
-      "if (seen === undefined) return false;\n  const { status }",
+      "if (seen === undefined || !isOfNow(seen, view)) return null;\n  const { status }",
+      "if (seen === undefined) return null;\n  const { status }",
     ],
     ["another-standby-trusted-for-ever", " || following === cascadeOf(view);", " || true;"],
     ["not-trusted-while-unfenced", "if (lock.unfenced && following", "if (false && following"],
     ["trusted-by-old-records", " && view.raftLostForMs < SILENT_MS) return true;", ") return true;"],
+    [
+      "standby-leader-that-was-promoted-is-followed",
+      " || heardAsStandby(holder, view) === null) return false;",
+      ") return false;",
+    ],
     [
       "pointed-at-the-next-primary-by-numbers-alone",
       "  if ((view.walEpoch ?? -Infinity) < view.dcs.lock.epoch - 1) return false;\n",
@@ -394,7 +399,7 @@ const standby = [
       "return true;",
     ],
     ["promoted-one-followed-uncompared", "status.writable || status.walLsn !== null || ", ""],
-    ["restarted-primary-followed-uncompared", " || status.primaryDirectory) {", ") {"],
+    ["restarted-primary-followed-uncompared", " || status.primaryDirectory ? null", " ? null"],
     ["let-go-while-it-streams", ' || replicationState === "streaming") return null;', ") return null;"],
     ["consistent-without-its-wal", "walEnd.lsn < minRecoveryLsn", "false"],
   ]),

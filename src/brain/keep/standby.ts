@@ -16,16 +16,8 @@ import {
   mustCompare,
   waitsInVain,
 } from "./rejoin.ts";
-import {
-  isUncompared,
-  isUnjoined,
-  livingHolder,
-  type NodeView,
-  remoteUpstream,
-  retryLater,
-  sourceOf,
-} from "./view.ts";
-import { isOnHistory, isToBePromoted, needsWal } from "./vouched.ts";
+import { isUncompared, isUnjoined, livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
+import { isOnHistory, isOnRemotes, isToBePromoted, needsWal } from "./vouched.ts";
 
 /** A standby that does not stream from a reachable primary for this long has its history compared. */
 const NOT_STREAMING_MS = 3000;
@@ -169,10 +161,7 @@ function isContinued(view: NodeView, upstream: Upstream): boolean {
   const holder = view.dcs.lock.holder;
   // From the holder to a standby of it.
   if (following === holder || isArchiveOnly(view.name, view)) return true;
-  // A standby leader has no WAL of its own. But what it or others wrote before they followed the remote
-  // primary may still be here.
-  const isRemotes = remoteUpstream(view) !== null && (view.walEpoch ?? -Infinity) >= view.dcs.lock.epoch - 1;
-  return isRemotes || isToBePromoted(holder, view);
+  return isOnRemotes(holder, view) || isToBePromoted(holder, view);
 }
 
 /**

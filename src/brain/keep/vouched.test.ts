@@ -178,10 +178,21 @@ const RUNNING: readonly Case[] = [
     connecting({
       ...older,
       dynamic: { ...DYNAMIC, standbyCluster },
+      statuses: [seen(STANDBY_LEADER)],
     }, { following: REMOTE.name, followingUrl: REMOTE.connUrl }),
     "follow",
     { kind: "follow", follow: from("a") },
   ],
+  ...([
+    ["that takes writes already", seen(primaryStatus("a"))],
+    ["that has left recovery", seen(status("a", { role: "standby_leader", walLsn: 1000 }))],
+    ["that is silent", seen(STANDBY_LEADER, 3000)],
+    ["that has heard of a later epoch", seen(status("a", { role: "standby_leader", epochSeen: 4 }))],
+  ] as const).map(([what, leader]): Case => [
+    `in a standby cluster a leader ${what} is not followed: it may have been promoted`,
+    connecting({ dynamic: { ...DYNAMIC, standbyCluster }, statuses: [leader] }, { following: null }),
+    "follow",
+  ]),
   [
     "in a standby cluster, too, WAL is compared where it may be that of a former primary",
     connecting({

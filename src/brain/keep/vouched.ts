@@ -5,6 +5,7 @@
  * at an address is trusted only as long as nobody can have had to rewind it: a member is rewound to the
  * history of a later epoch's holder.
  */
+import type { MemberStatus } from "../../model/member_status.ts";
 import type { SeenStatus } from "../cluster/successor_view.ts";
 import { statusOf } from "../cluster/view.ts";
 import { cascadeOf, followed, SILENT_MS } from "./follow_source.ts";
@@ -41,18 +42,32 @@ export function needsWal({ postgres: { directory, walEnd } }: NodeView): boolean
   return walEnd.timeline <= timeline && walEnd.lsn < minRecoveryLsn;
 }
 
+/** The member is heard as a standby, of no later epoch than is known here. */
+function heardAsStandby(member: string | null, view: NodeView): MemberStatus | null {
+  const seen = statusOf(view, member);
+  if (seen === undefined || !isOfNow(seen, view)) return null;
+  const { status } = seen;
+  return status.writable || status.walLsn !== null || status.primaryDirectory ? null : status;
+}
+
+/**
+ * In a standby cluster: its leader has no WAL of its own, nor has this member. But what they or others wrote
+ * before they followed the remote primary may still be here. A leader that is not heard, or takes writes, may
+ * have been promoted since, to a timeline of a number that is known here.
+ */
+export function isOnRemotes(holder: string | null, view: NodeView): boolean {
+  if (remoteUpstream(view) === null || heardAsStandby(holder, view) === null) return false;
+  return (view.walEpoch ?? -Infinity) >= view.dcs.lock.epoch - 1;
+}
+
 /**
  * A standby that has been on each of this server's timelines, and is about to begin a later one. All others
  * wait for no comparison then: commits may wait for them. A holder on an earlier timeline has never heard of
  * this server's: the member that began that one was cut off, and the holder's next one has the same number.
  */
 export function isToBePromoted(holder: string | null, view: NodeView): boolean {
-  const seen = statusOf(view, holder);
-  if (seen === undefined || !isOfNow(seen, view)) return false;
-  const { status } = seen;
-  if (status.writable || status.walLsn !== null || status.primaryDirectory) {
-    return false;
-  }
+  const status = heardAsStandby(holder, view);
+  if (status === null) return false;
   const { timeline, walEnd, directory } = view.postgres;
   // What it wrote itself nobody is known to continue.
   if (timeline === null || (directory.kind === "valid" && directory.formerPrimary)) return false;
