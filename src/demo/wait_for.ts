@@ -48,15 +48,17 @@ async function beforeDeadline<T>(probe: () => Promise<T> | T, limitMs: number): 
   return await Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
-/** Looks again and again for `forMs`; throws at once what `look` throws. */
+/** Looks again and again for `forMs`, the last time at the end; throws at once what `look` throws. */
 export async function holdsFor(
   forMs: number,
   look: () => Promise<unknown> | unknown,
   everyMs = 50,
 ): Promise<void> {
   const end = nowMs() + forMs;
-  do {
+  for (;;) {
+    const isLast = nowMs() >= end;
     await look();
+    if (isLast) return;
     await sleep(everyMs);
-  } while (nowMs() < end);
+  }
 }

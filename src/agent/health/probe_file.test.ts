@@ -1,12 +1,14 @@
 import { afterAll, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import {
+  chmodSync,
   existsSync,
   linkSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -118,5 +120,14 @@ test.skipIf(!mounts)("a look that finds no inode for a new file finds none at th
     expect(readdirSync(path).sort()).toEqual(["PG_VERSION", PROBE_FILE]);
   } finally {
     spawnSync("umount", ["--lazy", path]);
+  }
+});
+
+test("its mode is that of PostgreSQL's files there: the group may read it where it may read the directory", () => {
+  for (const [directoryMode, mode] of [[0o700, 0o600], [0o750, 0o640]] as const) {
+    const { path, file, look } = directory();
+    chmodSync(path, directoryMode);
+    expect(look(100_000).failure).toBeNull();
+    expect(statSync(file).mode & 0o777).toBe(mode);
   }
 });

@@ -10,9 +10,18 @@
  *
  * Never stays where something is being made or has been taken away: an empty directory must remain one.
  */
-import { closeSync, constants, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fdatasyncSync,
+  fstatSync,
+  openSync,
+  readSync,
+  writeSync,
+} from "node:fs";
 import type { PlaceReading } from "../../model/place_reading.ts";
-import { errorCode, exists, move, removeFile } from "../../postgres/disk.ts";
+import { errorCode, exists, modeIn, move, removeFile } from "../../postgres/disk.ts";
 
 /** pgsql_tmp: PG_TEMP_FILE_PREFIX, which pg_basebackup, pg_rewind and pg_checksums pass over. */
 export const PROBE_FILE = "pgsql_tmp_agent_probe";
@@ -64,6 +73,8 @@ function writeFile(options: ProbeFileOptions, at: At): Failure {
     const fd = openSync(newPath, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
     let isWritten = false;
     try {
+      // Whatever the umask is: a backup may be made as a member of the group.
+      fchmodSync(fd, modeIn(directory, 0o600));
       failure = writeAndClose(fd, nowMs, at);
       isWritten = failure === null;
     } finally {
