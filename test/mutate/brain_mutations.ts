@@ -6,6 +6,7 @@ const keep = (file: string, list: Parameters<typeof mutationsOf>[2]) =>
 
 const outcome = keep("outcome", [
   ["kill-made-fast", 'how: "kill"', 'how: "fast"'],
+  ["made-before-the-guard-is-asked", 'view.postgres.process === "none"', "true"],
   ["kill-after-a-checkpoint", "checkpoint: false", "checkpoint: true"],
   ["release-of-the-next-epoch", "epoch: view.dcs.lock.epoch }", "epoch: view.dcs.lock.epoch + 1 }"],
 ]);

@@ -121,6 +121,15 @@ const CASES: readonly Case[] = [
     "claim-bootstrap",
     { "kind": "claim-initialize" },
   ],
+  ...[null, { systemId: "", by: "b", incarnation: 1 }].map((initialize): Case => [
+    "right after its start it is not known whether a server runs here: nothing is claimed or made yet",
+    node({
+      dcs: cluster({ initialize, lock: lock({ epoch: 0, holder: null, lastHolder: null }) }),
+      postgres: postgres({ ...STOPPED, process: "starting", directory: { kind: "absent" }, systemId: null }),
+      statuses: [],
+    }),
+    initialize === null ? "claim-bootstrap" : "initdb",
+  ]),
   [
     "its own claim is followed by initdb",
     node({

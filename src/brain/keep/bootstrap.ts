@@ -7,7 +7,7 @@ import { founding } from "./founder.ts";
 import { notYet, startPrimary } from "./may_write.ts";
 import { INITDB_FAILED, STALE_GRANT, UNDO_BOOTSTRAP } from "./bootstrap_failed.ts";
 import { BOOTSTRAP_STANDBY, CLAIM_STANDBY } from "./bootstrap_standby.ts";
-import { decide, type NodeRule, type Outcome } from "./outcome.ts";
+import { decide, make, type NodeRule, type Outcome } from "./outcome.ts";
 import { isEmpty, type NodeView, ownBootstrap } from "./view.ts";
 
 function claim(view: NodeView): Outcome | null {
@@ -56,7 +56,7 @@ function promoteCopy(view: NodeView): Outcome {
 function initdb(view: NodeView): Outcome | null {
   if (isInitialized(view.dcs) || view.dynamic.standbyCluster !== null) return null;
   return isEmpty(view)
-    ? decide("bootstrapping a new cluster", { kind: "bootstrap" })
+    ? make("bootstrapping a new cluster", view, { kind: "bootstrap" })
     : decide("the data directory is made, waiting for the lock");
 }
 

@@ -46,6 +46,11 @@ const HOLDING = { tenure: "holding", leaseUsable: true } as const;
 
 const CASES: readonly Case[] = [
   ["an empty member claims the bootstrap", bare(), "claim-standby-bootstrap", { kind: "claim-initialize" }],
+  ...[bare, claimed].map((made): Case => [
+    "right after its start it is not known whether a server runs here: nothing is claimed or copied yet",
+    made({ postgres: postgres({ ...EMPTY, process: "starting" }) }),
+    made === bare ? "claim-standby-bootstrap" : "first-standby-leader",
+  ]),
   [
     "a standby's directory is adopted",
     bare({ postgres: postgres({ ...STOPPED, directory: STANDBY_DIRECTORY }) }),

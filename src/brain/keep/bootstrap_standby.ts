@@ -7,7 +7,7 @@ import { isInitialized } from "../../model/records.ts";
 import { isReachable } from "../../model/standby_cluster.ts";
 import { FRESH_MS } from "../cluster/successor_view.ts";
 import { onceHeard } from "./founder.ts";
-import { decide, type NodeRule, type Outcome } from "./outcome.ts";
+import { decide, make, type NodeRule, type Outcome } from "./outcome.ts";
 import { isEmpty, type NodeView, ownBootstrap, remoteUpstream, retryLater } from "./view.ts";
 
 /** Its writes would be lost to those of the remote primary. */
@@ -38,7 +38,7 @@ function claimed(view: NodeView): Outcome {
       `waiting for ${other.status.name}, which has a standby's data directory, to form the cluster`,
     );
   }
-  return decide("trying to bootstrap a new standby leader", { kind: "claim-initialize" });
+  return make("trying to bootstrap a new standby leader", view, { kind: "claim-initialize" });
 }
 
 /** This member's own bootstrap of a standby cluster is in progress. */
@@ -62,7 +62,7 @@ export function cloneRemote(view: NodeView, systemId: string | null): Outcome | 
   const able = isReachable(remote) || remoteMethods.some((one) => one !== "basebackup" && one.noLeader);
   if (!able) return decide("no method of standby_cluster.create_replica_methods works without a host");
   const from = isReachable(remote) ? `remote primary ${remote.name}` : "an archive";
-  return decide(`trying to bootstrap the standby leader from ${from}`, {
+  return make(`trying to bootstrap the standby leader from ${from}`, view, {
     kind: "clone",
     from: remote,
     leader: remote,

@@ -15,7 +15,7 @@ import type { MemberStatus } from "../../model/member_status.ts";
 import { formatLsn } from "../../model/lsn.ts";
 import { positionOf } from "../cluster/candidate.ts";
 import { FRESH_MS } from "../cluster/successor_view.ts";
-import { decide, type Outcome } from "./outcome.ts";
+import { decide, make, type Outcome } from "./outcome.ts";
 import type { NodeView } from "./view.ts";
 
 /** Only a server out of recovery has a position of its own WAL. */
@@ -86,7 +86,7 @@ function founded(view: NodeView): Outcome {
   if (found === undefined) {
     return (view.postgres.bootstrapDueMs ?? 0) > view.nowMs
       ? decide("the last bootstrap on this node failed: waiting before the next one")
-      : decide("trying to bootstrap a new cluster", { kind: "claim-initialize" });
+      : make("trying to bootstrap a new cluster", view, { kind: "claim-initialize" });
   }
   return waitFor(
     view,

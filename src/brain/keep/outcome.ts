@@ -16,6 +16,15 @@ export const decide = (reason: string, ...actions: Action[]): Outcome => ({ reas
 
 export const mayLeave = (reason: string): Outcome => ({ reason, actions: [], mayLeave: true });
 
+/**
+ * Begins to make a data directory where none is, or promises to. Not before the guard and the directory have
+ * been asked whether a server runs here: right after its start an agent does not know.
+ */
+export const make = (reason: string, view: NodeView, ...actions: Action[]): Outcome =>
+  view.postgres.process === "none"
+    ? decide(reason, ...actions)
+    : decide("nothing is made here before it is known that no server runs here");
+
 /** Ends every process of PostgreSQL at once. */
 export const kill = (reason: string): Outcome =>
   decide(reason, { kind: "stop", how: "kill", checkpoint: false });

@@ -237,6 +237,13 @@ const CASES: readonly Case[] = [
     CLONE,
   ],
   [
+    "right after its start it is not known whether a server runs here: nothing is copied yet",
+    node({
+      postgres: postgres({ ...STOPPED, process: "starting", directory: { kind: "empty" }, systemId: null }),
+    }),
+    "copy",
+  ],
+  [
     "an empty member waits while the primary is not reachable",
     node({
       statuses: [seen(primaryStatus("a"), 5000)],

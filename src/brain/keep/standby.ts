@@ -6,7 +6,7 @@ import { historyOf } from "../../model/records.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { copySource } from "./copy_source.ts";
 import { followed, isArchiveOnly } from "./follow_source.ts";
-import { decide, type NodeRule, type Outcome } from "./outcome.ts";
+import { decide, make, type NodeRule, type Outcome } from "./outcome.ts";
 import {
   compared,
   compareWith,
@@ -42,8 +42,9 @@ function copy(view: NodeView): Outcome | null {
   }
   const { from, why } = copySource(view, leader, primary);
   const basebackupOnly = view.reinitializing?.fromLeader ? { basebackupOnly: true } as const : {};
-  return decide(
+  return make(
     `trying to bootstrap from ${from.name === leader.name ? "leader" : "replica"} '${from.name}'${why}`,
+    view,
     {
       kind: "clone",
       from,
