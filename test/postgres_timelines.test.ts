@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { compared, has, pair, streams } from "./postgres/pair.ts";
-import { slotsFor, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
+import { type Site, slotsFor, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
 
 const reason = whyNoPostgres();
 if (reason !== null) console.warn(`skipped: ${reason}`);
@@ -12,13 +12,20 @@ const story = test.skipIf(reason !== null);
 const KILL = { kind: "stop", how: "kill", checkpoint: false } as const;
 const FAST = { kind: "stop", how: "fast", checkpoint: false } as const;
 
-/** Timeline 2 of `two` and rows of its own; `one`, which it followed, is stopped and has no part in it. */
-async function promoted(one: TestMember, two: TestMember): Promise<void> {
+/**
+ * Three members. The second was promoted to timeline 2 and has a row of its own; the first, which both
+ * followed, is stopped; the third runs on timeline 1.
+ */
+async function promoted(site: Site): Promise<[TestMember, TestMember, TestMember]> {
+  const [one, two] = await pair(site);
+  const three = await site.member("node-3");
+  await three.joinAsStandby(one);
   await one.must(FAST, "stop");
   await two.arm(2);
-  two.executor.desire({ slots: slotsFor("node-3") });
+  two.executor.desire({ slots: slotsFor(three.name) });
   await two.must({ kind: "promote", epoch: 2 }, "promote");
   await two.sql("INSERT INTO t VALUES (200)");
+  return [one, two, three];
 }
 
 /** The former primary leads again, on its own timeline. */
@@ -32,10 +39,7 @@ story(
   "a standby that was on a timeline for a moment is known to have been there, also by a later agent",
   () =>
     withSite(async (site) => {
-      const [one, two] = await pair(site);
-      const three = await site.member("node-3");
-      await three.joinAsStandby(one);
-      await promoted(one, two);
+      const [one, two, three] = await promoted(site);
       three.executor.desire({ upstream: two.upstream });
       await has(three, [0, 200]);
       three.executor.desire({ upstream: null });
@@ -58,10 +62,7 @@ story(
   "a standby that has heard of a timeline that was given up follows its primary after a start without it",
   () =>
     withSite(async (site) => {
-      const [one, two] = await pair(site);
-      const three = await site.member("node-3");
-      await three.joinAsStandby(one);
-      await promoted(one, two);
+      const [one, two, three] = await promoted(site);
       await three.must(FAST, "stop");
       const inWal = ({ dataDir }: TestMember) => join(dataDir, "pg_wal", "00000002.history");
       cpSync(inWal(two), inWal(three));

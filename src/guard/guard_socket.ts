@@ -39,7 +39,7 @@ export class GuardSocket<Data> {
 
   /** Throws where it cannot be made. */
   listen(): void {
-    // Of the listener before: it removes whatever is at its path by then.
+    // Stopping a listener removes whatever is at its path: that comes before the new socket is there.
     this.#stop();
     removeIfThere(this.#path);
     this.#listener = Bun.listen<Data | null>({ unix: this.#path, data: null, socket: this.#handler });

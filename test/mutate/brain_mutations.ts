@@ -386,7 +386,7 @@ const standby = [
     ],
     [
       "pointed-at-the-next-primary-by-numbers-alone",
-      "  if ((view.walEpoch ?? -Infinity) < view.dcs.lock.epoch - 1) return false;\n",
+      "  if (!wasOnLastHistory(view)) return false;\n",
       "",
     ],
     [

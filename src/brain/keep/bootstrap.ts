@@ -89,7 +89,7 @@ export const BOOTSTRAP: readonly NodeRule[] = [
   {
     name: "initdb",
     when: "This node has claimed the bootstrap.",
-    then: "Makes the directory, then waits for the lock.",
+    then: "Makes the directory once it is known that no server runs here, then waits for the lock.",
     decide: initdb,
   },
 ];

@@ -57,7 +57,12 @@ function heardAsStandby(member: string | null, view: NodeView): MemberStatus | n
  */
 export function isOnRemotes(holder: string | null, view: NodeView): boolean {
   if (remoteUpstream(view) === null || heardAsStandby(holder, view) === null) return false;
-  return (view.walEpoch ?? -Infinity) >= view.dcs.lock.epoch - 1;
+  return wasOnLastHistory(view);
+}
+
+/** Its WAL is of the history of the present holder, or of the one before. */
+function wasOnLastHistory({ walEpoch, dcs: { lock } }: NodeView): boolean {
+  return (walEpoch ?? -Infinity) >= lock.epoch - 1;
 }
 
 /**
@@ -72,7 +77,7 @@ export function isToBePromoted(holder: string | null, view: NodeView): boolean {
   // What it wrote itself nobody is known to continue.
   if (timeline === null || (directory.kind === "valid" && directory.formerPrimary)) return false;
   // The number of a timeline may have been given twice: it was on the history of the holder before.
-  if ((view.walEpoch ?? -Infinity) < view.dcs.lock.epoch - 1) return false;
+  if (!wasOnLastHistory(view)) return false;
   return (status.timeline ?? 0) >= Math.max(timeline, walEnd?.timeline ?? 0);
 }
 
