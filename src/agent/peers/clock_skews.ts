@@ -21,7 +21,7 @@ export interface ClockSkewsParts {
 export class ClockSkews {
   readonly #parts: ClockSkewsParts;
   /** Against the clock of leases, which nobody sets: a wall clock of this host that is set counts at once. */
-  readonly #differences = new Map<string, readonly number[]>();
+  readonly #differences = new Map<string, { readonly last: readonly number[]; readonly truest: number }>();
   readonly #far = new Set<string>();
 
   constructor(parts: ClockSkewsParts) {
@@ -29,25 +29,26 @@ export class ClockSkews {
   }
 
   heard(member: string, sentMs: number): void {
-    const before = this.#differences.get(member) ?? [];
+    const before = this.#differences.get(member)?.last ?? [];
     this.#differences.delete(member);
     const last = [...before, sentMs - this.#parts.clock.now()].slice(-KEPT);
-    this.#differences.set(member, last);
+    const truest = Math.max(...last);
+    this.#differences.set(member, { last, truest });
     if (this.#differences.size > MAX_MEMBERS) {
       const oldest = this.#differences.keys().next().value!;
       this.#differences.delete(oldest);
       this.#far.delete(oldest);
     }
     // Words that waited in a connection do not make so much of all that are kept.
-    if (last.length === KEPT) this.#tell(member, Math.max(...last) - this.#ownMs());
+    if (last.length === KEPT) this.#tell(member, truest - this.#ownMs());
   }
 
   /** Wall time as most of these members and this one have it (agreed_time.ts). */
   agreedMs(members: readonly string[]): number {
     const own = this.#ownMs();
     const ahead = members.flatMap((member) => {
-      const differences = this.#differences.get(member);
-      return differences === undefined ? [] : [Math.max(...differences) - own];
+      const truest = this.#differences.get(member)?.truest;
+      return truest === undefined ? [] : [truest - own];
     });
     return this.#parts.wallMs() + agreedAheadMs(ahead);
   }
@@ -79,7 +80,7 @@ export class ClockSkews {
   get all(): { readonly [member: string]: number } {
     const own = this.#ownMs();
     return Object.fromEntries(
-      [...this.#differences].map(([member, differences]) => [member, Math.max(...differences) - own]),
+      [...this.#differences].map(([member, { truest }]) => [member, truest - own]),
     );
   }
 }
