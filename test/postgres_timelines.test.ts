@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
+import { historyOnDisk } from "../src/postgres/data_directory.ts";
 import { compared, has, pair, streams } from "./postgres/pair.ts";
 import { type Site, slotsFor, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
 
@@ -27,6 +28,8 @@ async function promoted(site: Site): Promise<[TestMember, TestMember, TestMember
   await two.sql("INSERT INTO t VALUES (200)");
   return [one, two, three];
 }
+
+const inWal = ({ dataDir }: TestMember) => join(dataDir, "pg_wal", "00000002.history");
 
 /** The former primary leads again, on its own timeline. */
 async function goesOn(one: TestMember): Promise<void> {
@@ -64,7 +67,6 @@ story(
     withSite(async (site) => {
       const [one, two, three] = await promoted(site);
       await three.must(FAST, "stop");
-      const inWal = ({ dataDir }: TestMember) => join(dataDir, "pg_wal", "00000002.history");
       cpSync(inWal(two), inWal(three));
       await two.must(KILL, "stop");
       await goesOn(one);
@@ -75,6 +77,40 @@ story(
       await streams(three, one);
       await has(three, [0, 1]);
       expect(existsSync(inWal(three))).toBe(false);
+    }),
+  STORY_MS,
+);
+
+story(
+  "a standby that is promoted short of a timeline that it has heard of leaves its own where its WAL ends",
+  () =>
+    withSite(async (site) => {
+      const [one, two] = await pair(site);
+      const three = await site.member("node-3");
+      await three.joinAsStandby(one);
+      await three.must(FAST, "stop");
+      await one.sql("INSERT INTO t VALUES (1)");
+      await has(two, [0, 1]);
+      await one.must(FAST, "stop");
+      await two.arm(2);
+      await two.must({ kind: "promote", epoch: 2 }, "promote");
+      cpSync(inWal(two), inWal(three));
+      await three.must({ kind: "start-standby", follow: null }, "start");
+      expect(await three.run({ kind: "promote", epoch: 3 }, "promote")).toContain("epoch 3");
+      // It is to follow others after all.
+      expect(await compared(three, two)).toMatchObject({
+        verdict: "same",
+        strays: ["recovery_target_timeline = 1"],
+      });
+      await two.must(KILL, "stop");
+      await three.arm(3);
+      await three.must({ kind: "promote", epoch: 3 }, "promote");
+      const [first, ...more] = historyOnDisk(three.dataDir, 3);
+      expect([first![0], more]).toEqual([1, []]);
+      expect(first![1]).toBeLessThan(historyOnDisk(two.dataDir, 2)[0]![1]);
+      await three.sql("CHECKPOINT");
+      const { verdict, noRewind } = await compared(one, three);
+      expect([verdict, noRewind]).toEqual(["diverged", undefined]);
     }),
   STORY_MS,
 );

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { compareHistories, historyFileName, type LocalPosition, parseHistory } from "./history.ts";
+import { compareHistories, historyFileName, leftAt, type LocalPosition, parseHistory } from "./history.ts";
 
 const history = parseHistory("1\t0/3000000\tno recovery target specified\n\n2\t0/5000000\tno recovery\n");
 const other = { systemId: "7", timeline: 3, lsn: 0x6000000, history, inRecovery: false };
@@ -76,4 +76,18 @@ test("timelines of one number that two clusters have begun at different position
   expect(compareHistories(own(0x3000000, 2), other).verdict).toBe("same");
   expect(compareHistories(own(0x2000000, 2), other)).toMatchObject({ verdict: "diverged" });
   expect(compareHistories(own(0x2000000, 2), other).noRewind).toBeUndefined();
+});
+
+test("a server that was promoted short of a timeline that it had heard of has nothing beyond that position", () => {
+  const short = parseHistory("1\t0/5000000\tno recovery\n2\t0/3000000\tno recovery\n");
+  expect([leftAt(short, 1), leftAt(short, 2), leftAt(short, 3)]).toEqual([0x3000000, 0x3000000, null]);
+  const promoted = { ...other, history: short };
+  expect(compareHistories(at(1, 0x3000000), promoted).verdict).toBe("same");
+  // pg_rewind would take the position in the file for the last one that both have.
+  expect(compareHistories(at(1, 0x3000001), promoted)).toMatchObject({
+    verdict: "diverged",
+    noRewind: expect.stringContaining("history file"),
+  });
+  const beyond = compareHistories({ ...at(2, 0x5000001), history: short.slice(0, 1) }, promoted);
+  expect([beyond.verdict, beyond.noRewind]).toEqual(["diverged", undefined]);
 });

@@ -18,6 +18,16 @@ export function parseHistory(text: string): TimelineHistory {
   return lines;
 }
 
+/**
+ * Where a history leaves that timeline; null: it was never on it. PostgreSQL names the timeline that a standby
+ * was on its way to as the one before, also where it was promoted short of that one's beginning: then a later
+ * line has the lower position, and the server has nothing beyond that.
+ */
+export function leftAt(history: TimelineHistory, timeline: number): Lsn | null {
+  const from = history.findIndex(([parent]) => parent === timeline);
+  return from === -1 ? null : Math.min(...history.slice(from).map(([, lsn]) => lsn));
+}
+
 export function historyFileName(timeline: number): string {
   return `${timeline.toString(16).toUpperCase().padStart(8, "0")}.history`;
 }
@@ -52,12 +62,14 @@ export interface HistoryVerdict {
 }
 
 export const ONE_TIMELINE = "pg_rewind does not see that one timeline was written differently";
+const OUT_OF_ORDER =
+  "pg_rewind goes by the primary's history file, which names a later position for the switch";
 
 /** A standby on an older timeline may yet come to the later one: it has not gone past the switch. */
 function mayFollow({ timeline, lsn }: OtherHistory, history: TimelineHistory): boolean {
   if (history.length === 0) return true;
-  const left = history.find(([parent]) => parent === timeline);
-  return left !== undefined && lsn <= left[1];
+  const left = leftAt(history, timeline);
+  return left !== null && lsn <= left;
 }
 
 /**
@@ -142,21 +154,24 @@ export function compareHistories(local: LocalPosition, other: OtherHistory): His
   const parted = partsOn(local.history, other.history);
   if (parted !== null) return differently(parted, timeline === other.timeline, at);
   if (timeline === other.timeline) return onOneTimeline(local, other);
-  const branch = other.history.find(([parent]) => parent === timeline);
-  if (branch === undefined) {
+  const branch = leftAt(other.history, timeline);
+  if (branch === null) {
     return {
       verdict: "diverged",
       detail: `timeline ${timeline} is not in the history of timeline ${other.timeline}`,
     };
   }
-  const point = formatLsn(branch[1]);
-  return lsn > branch[1]
-    ? {
-      verdict: "diverged",
-      detail: `this member is on ${at}, beyond the switch at ${point} to timeline ${other.timeline}`,
-    }
-    : {
+  const point = formatLsn(branch);
+  if (lsn <= branch) {
+    return {
       verdict: "same",
       detail: `this member is on ${at}, the switch to timeline ${other.timeline} was at ${point}`,
     };
+  }
+  const isInOrder = other.history.some(([parent, left]) => parent === timeline && left === branch);
+  return {
+    verdict: "diverged",
+    detail: `this member is on ${at}, beyond the switch at ${point} to timeline ${other.timeline}`,
+    ...(isInOrder ? {} : { noRewind: OUT_OF_ORDER }),
+  };
 }

@@ -4,7 +4,7 @@
  */
 import type { Lsn } from "../model/lsn.ts";
 import type { WalStretch } from "../model/lost_wal.ts";
-import type { LocalPosition, OtherHistory, TimelineHistory } from "./history.ts";
+import { leftAt, type LocalPosition, type OtherHistory, type TimelineHistory } from "./history.ts";
 
 /** A timeline, and where this history leaves it. */
 type Line = readonly [timeline: number, end: Lsn];
@@ -34,7 +34,7 @@ export function stretchesBeyond(own: Own, other: OtherHistory): readonly WalStre
 }
 
 function linesOf(history: TimelineHistory, timeline: number, end: Lsn): readonly Line[] {
-  return [...history.map(([parent, lsn]): Line => [parent, lsn]), [timeline, end]];
+  return [...history.map(([parent, lsn]): Line => [parent, leftAt(history, parent) ?? lsn]), [timeline, end]];
 }
 
 /** Where the line `at` of these begins to differ from the other's; null: it does not show. */

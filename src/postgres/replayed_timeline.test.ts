@@ -3,7 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { replayedTimeline } from "./replayed_timeline.ts";
+import { replayedTimeline, timelinesAhead } from "./replayed_timeline.ts";
 
 const root = mkdtempSync(join(tmpdir(), "agent-timeline-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -13,11 +13,17 @@ const FORK = 5 * SEGMENT + 1000;
 const HISTORY = "1\t0/50003E8\tno recovery target specified\n";
 let made = 0;
 
-function reached(files: { readonly [name: string]: string }, lsn: number, timeline = 1): number {
+type Files = { readonly [name: string]: string };
+
+function directory(files: Files): string {
   const dataDir = join(root, String(++made));
   mkdirSync(join(dataDir, "pg_wal"), { recursive: true });
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dataDir, "pg_wal", name), text);
-  return replayedTimeline(dataDir, { timeline, lsn }, SEGMENT);
+  return dataDir;
+}
+
+function reached(files: Files, lsn: number, timeline = 1): number {
+  return replayedTimeline(directory(files), { timeline, lsn }, SEGMENT);
 }
 
 const SECOND = { "00000002.history": HISTORY, "000000020000000000000005": "" };
@@ -49,4 +55,15 @@ test("of several later timelines the last that was reached counts", () => {
   expect(reached(files, 6 * SEGMENT + 1, 2)).toBe(3);
   // It began elsewhere.
   expect(reached(files, 6 * SEGMENT + 1, 4)).toBe(4);
+});
+
+test("a later timeline that begins beyond the end of all WAL is ahead: it has only been heard of", () => {
+  const third = { "00000003.history": `${HISTORY}2\t0/6000000\tno recovery target specified\n` };
+  const ahead = (files: Files, timeline: number, lsn: number) =>
+    timelinesAhead(directory(files), { timeline, lsn });
+  expect(ahead({ ...SECOND, ...third }, 1, FORK - 8)).toEqual([2, 3]);
+  expect(ahead({ ...SECOND, ...third }, 1, FORK)).toEqual([]);
+  expect(ahead({ ...SECOND, ...third }, 2, FORK + 8)).toEqual([3]);
+  // A server goes to no timeline that its own is no part of.
+  expect(ahead({ "00000004.history": "2\t0/6000000\t\n" }, 1, FORK)).toEqual([]);
 });

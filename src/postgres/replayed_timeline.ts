@@ -7,6 +7,7 @@
 import type { Lsn } from "../model/lsn.ts";
 import { exists, join, list } from "./disk.ts";
 import { historyOnDisk } from "./data_directory.ts";
+import { leftAt } from "./history.ts";
 import { walFileName } from "./source_wal.ts";
 
 /** The timelines above that one whose history files are here, oldest first. */
@@ -27,9 +28,22 @@ export function replayedTimeline(
 ): number {
   const walDir = join(dataDir, "pg_wal");
   const isReached = (timeline: number) => {
-    const left = historyOnDisk(dataDir, timeline).find(([parent]) => parent === known.timeline);
-    return left !== undefined && left[1] < known.lsn &&
+    const left = leftAt(historyOnDisk(dataDir, timeline), known.timeline);
+    return left !== null && left < known.lsn &&
       exists(join(walDir, walFileName(timeline, known.lsn - 1, segmentBytes)));
   };
   return youngerTimelines(walDir, known.timeline).findLast(isReached) ?? known.timeline;
+}
+
+/**
+ * The timelines above its own that a server with WAL up to `end` is on its way to, and has not come to: they
+ * begin beyond that position. Promoted there, PostgreSQL would name the last of them as the one before, and
+ * its history would tell of WAL that it never had.
+ */
+export function timelinesAhead(
+  dataDir: string,
+  end: { readonly timeline: number; readonly lsn: Lsn },
+): number[] {
+  return youngerTimelines(join(dataDir, "pg_wal"), end.timeline)
+    .filter((timeline) => (leftAt(historyOnDisk(dataDir, timeline), end.timeline) ?? 0) > end.lsn);
 }

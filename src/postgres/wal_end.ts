@@ -5,8 +5,9 @@
  */
 import { formatLsn, type Lsn, parseLsn } from "../model/lsn.ts";
 import type { ControlFile } from "./control_file.ts";
-import { exists, join, list, readText } from "./disk.ts";
-import { historyFileName, parseHistory } from "./history.ts";
+import { historyOnDisk } from "./data_directory.ts";
+import { exists, join, list } from "./disk.ts";
+import { leftAt } from "./history.ts";
 import type { Programs } from "./programs.ts";
 import { youngerTimelines } from "./replayed_timeline.ts";
 import { runProgram, succeeded } from "./run_program.ts";
@@ -90,10 +91,9 @@ export async function findWalEnd(
   let end = await readOn(programs, walDir, begin, control.segmentBytes, timeoutMs);
   // A standby may have received the beginning of a younger timeline without having replayed it.
   for (const timeline of end.isPart ? [] : youngerTimelines(walDir, end.timeline)) {
-    const branch = parseHistory(readText(join(walDir, historyFileName(timeline))) ?? "")
-      .find(([parent]) => parent === end.timeline);
-    if (branch === undefined || branch[1] < knownEnd(control).lsn) continue;
-    const from = { timeline, lsn: branch[1] };
+    const branch = leftAt(historyOnDisk(dataDir, timeline), end.timeline);
+    if (branch === null || branch < knownEnd(control).lsn) continue;
+    const from = { timeline, lsn: branch };
     const further = await readOn(programs, walDir, from, control.segmentBytes, timeoutMs);
     if (further.lsn > from.lsn) end = further;
   }

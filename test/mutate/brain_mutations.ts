@@ -1029,11 +1029,16 @@ const diskEnd = mutationsOf("src/agent/postgres/disk_end.ts", ["src/agent/postgr
 
 const timelines: readonly Mutation[] = [
   ...mutationsOf("src/postgres/replayed_timeline.ts", ["src/postgres/replayed_timeline.test.ts"], [
-    ["timeline-begun-counts-as-replayed", "left[1] < known.lsn &&", "left[1] <= known.lsn &&"],
+    ["timeline-begun-counts-as-replayed", "left < known.lsn &&", "left <= known.lsn &&"],
+    ["timeline-reached-counts-as-ahead", "end.timeline) ?? 0) > end.lsn", "end.timeline) ?? 0) >= end.lsn"],
     ["timeline-heard-of-counts-as-replayed", "exists(join(walDir", "true || exists(join(walDir"],
   ]),
   ...mutationsOf("src/postgres/history.ts", ["src/agent/postgres/stray_histories.test.ts"], [
     ["timeline-to-come-given-up", "return !other.inRecovery || !mayFollow(other, history);", "return true;"],
+  ]),
+  ...mutationsOf("src/postgres/history.ts", ["src/postgres/history.test.ts"], [
+    ["switch-by-its-own-line-alone", "history.slice(from).map", "history.slice(from, from + 1).map"],
+    ["rewound-by-a-false-history", "...(isInOrder ?", "...(true ?"],
   ]),
   ...mutationsOf("src/agent/postgres/stray_histories.ts", ["src/agent/postgres/stray_histories.test.ts"], [
     ["history-of-own-wal-removed", "timeline <= end.timeline || ", ""],

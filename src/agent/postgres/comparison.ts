@@ -10,6 +10,7 @@ import { errorText } from "../../postgres/error_text.ts";
 import {
   compareHistories,
   type HistoryVerdict,
+  leftAt,
   type LocalPosition,
   ONE_TIMELINE,
   type OtherHistory,
@@ -23,6 +24,9 @@ import { atMost } from "./wait.ts";
 
 /** A standby is not kept from its start for longer by the reading of its WAL. */
 const WAL_END_WAIT_MS = 30_000;
+
+const TARGET_QUERY = "SELECT current_setting('recovery_target_timeline') AS target";
+const LATEST = "latest";
 
 type Divergence = NonNullable<PostgresView["divergence"]>;
 
@@ -65,7 +69,9 @@ export class HistoryComparison {
       if (verdict === "same" && position.timeline < others.timeline) {
         this.#context.histories.replace(others.timeline, others.history);
       }
-      const strays = verdict === "same" ? this.#context.histories.note(others) : [];
+      const strays = verdict === "same"
+        ? [...this.#context.histories.note(others), ...await this.#stays()]
+        : [];
       memory.loss.other = verdict === "diverged" ? others : null;
       const noRewind = memory.rewoundInVain === others.timeline
         ? "pg_rewind finds nothing to do"
@@ -86,6 +92,18 @@ export class HistoryComparison {
     } finally {
       source?.close();
     }
+  }
+
+  /**
+   * A server that was started to be promoted from its own timeline, and was not, goes to no later one as long
+   * as it runs.
+   */
+  async #stays(): Promise<readonly string[]> {
+    const { guard, memory, server } = this.#context.parts;
+    if (guard.view().postmaster === null || memory.server?.status?.inRecovery !== true) return [];
+    const rows = await server.with({ applicationName: "agent compare" }, (own) => own.query(TARGET_QUERY));
+    const target = rows[0]?.target ?? LATEST;
+    return target === LATEST ? [] : [`recovery_target_timeline = ${target}`];
   }
 
   #note(found: Omit<Divergence, "atMs">): void {
@@ -154,7 +172,7 @@ export class HistoryComparison {
   #received(end: LocalPosition, other: OtherHistory): LocalPosition {
     const received = this.#context.parts.memory.server?.received ?? null;
     if (received?.timeline !== end.timeline) return end;
-    const left = other.history.find(([parent]) => parent === end.timeline)?.[1] ?? 0;
+    const left = leftAt(other.history, end.timeline) ?? 0;
     const othersEnd = end.timeline === other.timeline ? other.lsn : left;
     return { ...end, lsn: Math.max(end.lsn, Math.min(received.lsn, othersEnd)) };
   }

@@ -274,7 +274,8 @@ export class PostgresExecutor implements PostgresPort {
   }
 
   async #promote(epoch: number, signal: AbortSignal): Promise<string | null> {
-    const failed = await this.#running.promote(epoch, signal);
+    const failed = await this.#running.promote(epoch, signal, () => this.#watch.askEnd());
+    this.#watch.expectNoEnd();
     if (failed !== null) return failed;
     this.#calls.promoted();
     this.#writes.proveIfOwed();

@@ -93,8 +93,8 @@ export class PostgresMemory {
   /** Another postmaster than before, or none. */
   track(pid: number | null): void {
     if (pid === (this.server?.pid ?? null)) return;
-    const startsWaiting = this.startsWaiting &&
-      (this.action?.kind === "start" || this.action?.kind === "restart");
+    const isStarted = ["start", "restart", "promote"].includes(this.action?.kind ?? "");
+    const startsWaiting = this.startsWaiting && isStarted;
     this.server = pid === null ? null : newServer(pid, this.diskEnd, startsWaiting);
     if (pid !== null) this.servers++;
     this.pendingRestart = null;

@@ -22,13 +22,14 @@ async function promoted(...replies: GuardReply[]) {
       removePromoteTrigger: () => done.push("file removed"),
     },
     postgresql: { prePromote: null },
+    memory: { server: null },
   };
   const run = new PostgresRun(
     { parts } as unknown as PostgresContext,
     {} as PostgresMonitor,
     {} as SlotCopies,
   );
-  return { error: await run.promote(3, new AbortController().signal), done };
+  return { error: await run.promote(3, new AbortController().signal, () => {}), done };
 }
 
 const REFUSED = { ok: false, error: "epoch 3 is over" } as const;

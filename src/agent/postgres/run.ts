@@ -5,17 +5,20 @@
 import type { Upstream } from "../../model/upstream.ts";
 import { PRE_PROMOTE } from "../../brain/promotion.ts";
 import type { StartSpec } from "../../guard/port.ts";
+import { formatLsn } from "../../model/lsn.ts";
 import { pauseAfter } from "../../model/pause_after.ts";
 import { serverArguments } from "../../postgres/command_line.ts";
 import { type Connection, sqlState } from "../../postgres/connection.ts";
 import { errorText } from "../../postgres/error_text.ts";
 import { socketDirectories } from "../../postgres/local_ways.ts";
 import { serverEnvironment } from "../../postgres/run_program.ts";
-import { NO_RECOVERY } from "../../postgres/server_conf.ts";
+import { timelinesAhead } from "../../postgres/replayed_timeline.ts";
+import { NO_RECOVERY, type RecoverySettings } from "../../postgres/server_conf.ts";
 import { removeStaleSocketLocks } from "../../postgres/socket_lock.ts";
 import { type PostgresContext, standbyRole } from "./context.ts";
 import type { PostgresMonitor } from "./monitor.ts";
 import { PromotionProgress } from "./promotion_progress.ts";
+import { endOfWal, isWhole } from "./server_memory.ts";
 import type { SlotCopies } from "./slot_copies.ts";
 import { CANCELLED, PostgresStop, type StopProgress } from "./stop.ts";
 import { ask, atMost, sleep } from "./wait.ts";
@@ -49,6 +52,8 @@ export interface StartHow {
   readonly follow: Upstream | null;
   /** A former primary, whose WAL may not be the cluster's. */
   readonly readOnly?: true;
+  /** A standby that is promoted next: it goes to no timeline beyond the end of its WAL. */
+  readonly staysOnTimeline?: true;
 }
 
 export class PostgresRun {
@@ -69,7 +74,10 @@ export class PostgresRun {
   }
 
   /** Resolves when connections are accepted. */
-  async start({ epoch, follow, readOnly }: StartHow, signal: AbortSignal): Promise<string | null> {
+  async start(
+    { epoch, follow, readOnly, staysOnTimeline }: StartHow,
+    signal: AbortSignal,
+  ): Promise<string | null> {
     const context = this.#context;
     const { guard, files, memory, clock } = context.parts;
     const busy = context.whyBusy();
@@ -81,7 +89,8 @@ export class PostgresRun {
     if (memory.diskEnd === null && epoch === null) await atMost(clock, WAL_END_WAIT_MS, context.readWalEnd());
     if (memory.walBudgetMib === null) await atMost(clock, ROOM_WAIT_MS, context.lookAtRoom());
     files.removePromoteTrigger();
-    const recovery = () => epoch === null ? context.recoveryFor(follow) : NO_RECOVERY;
+    const own = staysOnTimeline ? this.#timelineToStayOn() : {};
+    const recovery = () => epoch === null ? { ...context.recoveryFor(follow), ...own } : NO_RECOVERY;
     memory.startsWaiting = memory.sync.count > 0;
     await context.writeConfig(recovery, epoch === null ? standbyRole(follow) : "primary");
     const wasPrimary = directory.kind === "valid" && !directory.standbySignal;
@@ -169,7 +178,8 @@ export class PostgresRun {
     return await this.start(writable ? { epoch, follow: null } : { epoch: null, follow: following }, signal);
   }
 
-  async promote(epoch: number, signal: AbortSignal): Promise<string | null> {
+  /** `ends`: called before it ends the server on its own, to start it anew. */
+  async promote(epoch: number, signal: AbortSignal, ends: () => void): Promise<string | null> {
     const context = this.#context;
     const { guard, postgresql, hooks } = context.parts;
     if (guard.view().postmaster === null) return "PostgreSQL does not run";
@@ -182,6 +192,8 @@ export class PostgresRun {
       if (refused !== null) return `${PRE_PROMOTE}: ${refused.text}`;
     }
     if (signal.aborted) return CANCELLED;
+    const stays = await this.#staysOnItsTimeline(signal, ends);
+    if (stays !== null) return stays;
     context.promoting = true;
     try {
       const failed = await this.#leaveRecovery(epoch, signal);
@@ -190,6 +202,37 @@ export class PostgresRun {
       context.promoting = false;
     }
     return await this.#becamePrimary();
+  }
+
+  /**
+   * A server that has heard of a later timeline is on its way there. Where its WAL ends before that one
+   * begins, and it is promoted, PostgreSQL takes that one for the timeline before: its history would name WAL
+   * that it never had, by which others would follow it, or be rewound, with data of another history. No
+   * reload turns the server back.
+   */
+  async #staysOnItsTimeline(signal: AbortSignal, ends: () => void): Promise<string | null> {
+    const context = this.#context;
+    const end = endOfWal(context.parts.memory.server);
+    const ahead = end === null ? [] : timelinesAhead(context.dataDir, end);
+    if (ahead.length === 0) return null;
+    context.warn(
+      `its WAL ends at ${formatLsn(end!.lsn)} of timeline ${end!.timeline}, before timeline ${
+        ahead.at(-1)
+      } ` +
+        "begins, which it has heard of: PostgreSQL is started anew to be promoted from there",
+    );
+    ends();
+    const step: StopProgress = (kind, why) => context.warn(`${kind}: ${why}`);
+    const stopped = await this.ending.stopInPlace(signal, step);
+    if (stopped !== null) return stopped;
+    return await this.start({ epoch: null, follow: null, staysOnTimeline: true }, signal);
+  }
+
+  /** None where the end of its WAL is not known for sure: it may be on the later timeline already. */
+  #timelineToStayOn(): Pick<RecoverySettings, "restore"> {
+    const { dataDir, parts: { memory: { diskEnd } } } = this.#context;
+    if (!isWhole(diskEnd) || timelinesAhead(dataDir, diskEnd).length === 0) return {};
+    return { restore: { recovery_target_timeline: String(diskEnd.timeline) } };
   }
 
   async #leaveRecovery(epoch: number, signal: AbortSignal): Promise<string | null> {

@@ -66,3 +66,13 @@ export function furthest({ floor, received }: ServerMemory): WalEnd | null {
     (floor.timeline === received.timeline && floor.lsn > received.lsn);
   return isFloor ? floor : received;
 }
+
+/** The end of all WAL that is known to be on a running standby's disk; null: it has not answered yet. */
+export function endOfWal(server: ServerMemory | null): WalEnd | null {
+  const { timeline, replayLsn } = server?.status ?? { timeline: null, replayLsn: null };
+  if (timeline === null || replayLsn === null) return null;
+  return [server!.floor, server!.received].reduce<WalEnd>((end, one) => {
+    if (one === null || one.timeline < end.timeline) return end;
+    return one.timeline > end.timeline || one.lsn > end.lsn ? one : end;
+  }, { timeline, lsn: replayLsn });
+}
