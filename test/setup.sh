@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 root=$PWD
 what=${1:-prepare}
 shift || true
+arguments=$*
 unset BUN_OPTIONS BUN_BE_BUN
 
 say() { printf '== %s\n' "$*" >&2; }
@@ -84,14 +85,19 @@ debian_packages() {
     command -v chromium >/dev/null || missing+=(chromium)
     command -v certutil >/dev/null || missing+=(libnss3-tools)
   fi
+  # The benchmark's yardstick, when it is asked for by name.
+  if [ "$what" = bench ] && [[ ",${arguments// /,}," = *,peer,* ]]; then
+    command -v patroni >/dev/null || missing+=(patroni python3-etcd)
+    command -v etcd >/dev/null || missing+=(etcd-server)
+  fi
   if [ ${#missing[@]} -gt 0 ]; then
     if am_root && command -v apt-get >/dev/null; then
       say "installing ${missing[*]} (not started)"
       apt_install "${missing[@]}" || say "could not install ${missing[*]}: what needs it is left out"
       local service
-      for service in haproxy keepalived pgbouncer prometheus; do
+      for service in etcd-server haproxy keepalived patroni pgbouncer prometheus; do
         if [ -d /run/systemd/system ] && [[ " ${missing[*]} " = *" $service "* ]]; then
-          systemctl disable -q "$service" 2>/dev/null || true
+          systemctl disable -q "${service%-server}" 2>/dev/null || true
         fi
       done
     else

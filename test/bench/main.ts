@@ -24,6 +24,7 @@ import { measureLoad } from "./load.ts";
 import { atMost, type Measurement, measurement, table } from "./measurement.ts";
 import { measureOutage, type OutageScenario } from "./outages.ts";
 import { measureSubscriber, SUBSCRIBER_DCS } from "./logical_subscriber.ts";
+import { measurePeer } from "./peer.ts";
 import { measureReinit, REINIT_OVERRIDE } from "./reinit_progress.ts";
 import { measureList, measureRest } from "./rest.ts";
 import { measureStops } from "./stop.ts";
@@ -62,6 +63,7 @@ const LONG_GROUPS = [
   "hung-standby",
   "sync-cost",
   "growth",
+  "peer",
 ];
 
 const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
@@ -86,6 +88,8 @@ const USAGE = `usage: npm run bench [-- --only NAME[,NAME] --reps N --json FILE]
       --loss 0.05               so many of the packets between two nodes are lost; as root, with iproute2
   --only growth                 what a node costs at rest in clusters of several sizes; as root, with iproute2
       --nodes 3,5,9,15 --idle-seconds 30
+  --only peer --ttl 5           at rest beside three Patronis with three etcds (where Debian's packages are there)
+      --idle-seconds 60         and beside what the runtime takes for as many wake-ups; from nothing, list, host death
   --only stop                   stops of the primary while a helper of PostgreSQL hangs
       --fault WAY/HELPER
   --only busy-switchover --reps 3
@@ -343,6 +347,10 @@ async function main(): Promise<void> {
         say(table(found));
       }, GROWTH_HEALTHY_MS);
     }
+  }
+  if (wanted("peer")) {
+    const options = { ttlS: Number(values.ttl ?? "5"), settleMs: SETTLE_MS, watchMs: idleMs, say };
+    found.push(...await measurePeer(given, options));
   }
 
   process.stdout.write(`${table(found)}\n`);
