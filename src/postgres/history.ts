@@ -19,9 +19,9 @@ export function parseHistory(text: string): TimelineHistory {
 }
 
 /**
- * Where a history leaves that timeline; null: it was never on it. PostgreSQL names the timeline that a standby
- * was on its way to as the one before, also where it was promoted short of that one's beginning: then a later
- * line has the lower position, and the server has nothing beyond that.
+ * Where a history leaves that timeline; null: it was never on it. PostgreSQL names the timeline that a
+ * standby was on its way to as the one before, also where it was promoted short of that one's beginning: then
+ * a later line has the lower position, and the server has nothing beyond that.
  */
 export function leftAt(history: TimelineHistory, timeline: number): Lsn | null {
   const from = history.findIndex(([parent]) => parent === timeline);

@@ -274,8 +274,7 @@ export class PostgresExecutor implements PostgresPort {
   }
 
   async #promote(epoch: number, signal: AbortSignal): Promise<string | null> {
-    const failed = await this.#running.promote(epoch, signal, () => this.#watch.askEnd());
-    this.#watch.expectNoEnd();
+    const failed = await this.#running.promote(epoch, signal, this.#watch);
     if (failed !== null) return failed;
     this.#calls.promoted();
     this.#writes.proveIfOwed();

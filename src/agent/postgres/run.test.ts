@@ -29,7 +29,8 @@ async function promoted(...replies: GuardReply[]) {
     {} as PostgresMonitor,
     {} as SlotCopies,
   );
-  return { error: await run.promote(3, new AbortController().signal, () => {}), done };
+  const watch = { askEnd: () => {}, expectNoEnd: () => {} };
+  return { error: await run.promote(3, new AbortController().signal, watch), done };
 }
 
 const REFUSED = { ok: false, error: "epoch 3 is over" } as const;

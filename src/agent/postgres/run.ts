@@ -19,6 +19,7 @@ import { type PostgresContext, standbyRole } from "./context.ts";
 import type { PostgresMonitor } from "./monitor.ts";
 import { PromotionProgress } from "./promotion_progress.ts";
 import { endOfWal, isWhole } from "./server_memory.ts";
+import type { ServerWatch } from "./server_watch.ts";
 import type { SlotCopies } from "./slot_copies.ts";
 import { CANCELLED, PostgresStop, type StopProgress } from "./stop.ts";
 import { ask, atMost, sleep } from "./wait.ts";
@@ -55,6 +56,9 @@ export interface StartHow {
   /** A standby that is promoted next: it goes to no timeline beyond the end of its WAL. */
   readonly staysOnTimeline?: true;
 }
+
+/** Is told whether the end of the server would be this agent's doing. */
+type EndWatch = Pick<ServerWatch, "askEnd" | "expectNoEnd">;
 
 export class PostgresRun {
   readonly ending: PostgresStop;
@@ -178,8 +182,7 @@ export class PostgresRun {
     return await this.start(writable ? { epoch, follow: null } : { epoch: null, follow: following }, signal);
   }
 
-  /** `ends`: called before it ends the server on its own, to start it anew. */
-  async promote(epoch: number, signal: AbortSignal, ends: () => void): Promise<string | null> {
+  async promote(epoch: number, signal: AbortSignal, watch: EndWatch): Promise<string | null> {
     const context = this.#context;
     const { guard, postgresql, hooks } = context.parts;
     if (guard.view().postmaster === null) return "PostgreSQL does not run";
@@ -192,7 +195,7 @@ export class PostgresRun {
       if (refused !== null) return `${PRE_PROMOTE}: ${refused.text}`;
     }
     if (signal.aborted) return CANCELLED;
-    const stays = await this.#staysOnItsTimeline(signal, ends);
+    const stays = await this.#staysOnItsTimeline(signal, watch);
     if (stays !== null) return stays;
     context.promoting = true;
     try {
@@ -210,7 +213,7 @@ export class PostgresRun {
    * that it never had, by which others would follow it, or be rewound, with data of another history. No
    * reload turns the server back.
    */
-  async #staysOnItsTimeline(signal: AbortSignal, ends: () => void): Promise<string | null> {
+  async #staysOnItsTimeline(signal: AbortSignal, watch: EndWatch): Promise<string | null> {
     const context = this.#context;
     const end = endOfWal(context.parts.memory.server);
     const ahead = end === null ? [] : timelinesAhead(context.dataDir, end);
@@ -221,10 +224,11 @@ export class PostgresRun {
       } ` +
         "begins, which it has heard of: PostgreSQL is started anew to be promoted from there",
     );
-    ends();
+    watch.askEnd();
     const step: StopProgress = (kind, why) => context.warn(`${kind}: ${why}`);
     const stopped = await this.ending.stopInPlace(signal, step);
     if (stopped !== null) return stopped;
+    watch.expectNoEnd();
     return await this.start({ epoch: null, follow: null, staysOnTimeline: true }, signal);
   }
 
