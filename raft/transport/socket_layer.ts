@@ -5,9 +5,16 @@
 import * as net from "node:net";
 import * as tls from "node:tls";
 import { libc } from "../storage/libc.ts";
+import { AcceptGate } from "./accept_gate.ts";
 import { certificateFlaw } from "./certificate.ts";
 
-/** Number of connections that the kernel keeps ready: see `shortenBacklog`. */
+/**
+ * Number of connections that the kernel keeps ready. The runtime asks for 512, whatever it is told, and
+ * accepts all of them in one turn of the event loop that renews the lease: some 45 µs of processor time each,
+ * 23 ms in all, and several times that where cores are scarce. A second listen(2) on the same socket sets
+ * another number: 64 cost 3 ms. The kernel does not answer a connection without room, and the dialer tries
+ * again: so do members, which dial rarely. `AcceptGate` bounds those that come while these are accepted.
+ */
 const BACKLOG = 64;
 
 export interface Listener {
@@ -15,25 +22,23 @@ export interface Listener {
   close(): void;
 }
 
+export interface ListenHandlers {
+  onListening(listener: Listener): void;
+  onError(error: NodeJS.ErrnoException): void;
+  /**
+   * Called when a stranger has connected and shown nothing yet. False: the socket was closed, and nothing
+   * more comes of it.
+   */
+  onKnock(socket: net.Socket): boolean;
+  /** Called after `onKnock`, with the socket of that: `socket` can be read from and written to. */
+  onSocket(socket: net.Socket, knocked: net.Socket): void;
+  /** Called instead of `onSocket` when the stranger is turned away before any frame. */
+  onRefused(knocked: net.Socket, reason: string): void;
+}
+
 export interface SocketLayer {
   /** Listens. `onListening` or `onError` is called once. `host` null: all interfaces. */
-  listen(
-    host: string | null,
-    port: number,
-    handlers: {
-      onListening(listener: Listener): void;
-      onError(error: NodeJS.ErrnoException): void;
-      /**
-       * Called when a stranger has connected and shown nothing yet. False: the socket was closed, and nothing
-       * more comes of it.
-       */
-      onKnock(socket: net.Socket): boolean;
-      /** Called after `onKnock`, with the socket of that: `socket` can be read from and written to. */
-      onSocket(socket: net.Socket, knocked: net.Socket): void;
-      /** Called instead of `onSocket` when the stranger is turned away before any frame. */
-      onRefused(knocked: net.Socket, reason: string): void;
-    },
-  ): Listener;
+  listen(host: string | null, port: number, handlers: ListenHandlers): Listener;
   /**
    * Connects to `ip`, which is an address and no name. `onReady`: the socket is connected, and can be written
    * to.
@@ -48,49 +53,47 @@ export interface SocketLayer {
 
 export const tcpLayer: SocketLayer = {
   listen(host, port, handlers) {
-    const server = net.createServer({ noDelay: true }, (socket) => {
-      if (handlers.onKnock(socket)) handlers.onSocket(socket, socket);
-    });
-    return listenWith(server, host, port, handlers);
+    const accept = (socket: net.Socket) => handlers.onSocket(socket, socket);
+    return listenWith(accept, host, port, handlers);
   },
   connect: (ip, port, onReady) => net.connect({ host: ip, port, noDelay: true }, onReady),
   flaw: () => null,
 };
 
-/** Binds a server of any kind. */
+/** Listens on plain TCP. `accept`: takes a connection that the door let in. */
 function listenWith(
-  server: net.Server,
+  accept: (socket: net.Socket) => void,
   host: string | null,
   port: number,
-  handlers: { onListening(listener: Listener): void; onError(error: NodeJS.ErrnoException): void },
+  handlers: ListenHandlers,
 ): Listener {
+  const gate = new AcceptGate();
+  const server = net.createServer({ noDelay: true }, (socket) => {
+    gate.pass();
+    if (handlers.onKnock(socket)) accept(socket);
+  });
   const listener: Listener = {
     get port() {
       return (server.address() as net.AddressInfo | null)?.port ?? port;
     },
-    close: () => void server.close(),
+    close: () => {
+      gate.close();
+      server.close();
+    },
   };
   server.on("error", (error) => handlers.onError(error));
   server.listen({ port, host: host ?? undefined, exclusive: true }, () => {
-    shortenBacklog(server);
+    const { _handle } = server as net.Server & { readonly _handle?: { readonly fd?: number } };
+    const fd = _handle?.fd ?? -1;
+    // A runtime that hides the descriptor accepts what it likes: worse under a flood, but no reason not to
+    // start.
+    if (fd >= 0) {
+      libc().listen(fd, BACKLOG);
+      gate.open(fd);
+    }
     handlers.onListening(listener);
   });
   return listener;
-}
-
-/**
- * Makes the kernel keep fewer connections ready. The runtime asks for 512, whatever it is told, and accepts
- * all of them in one turn of the event loop that renews the lease: some 45 µs of processor time each, 23 ms
- * in all, and several times that where cores are scarce. A second listen(2) on the same socket sets another
- * number: 64 cost 3 ms. The kernel does not answer a connection without room, and the dialer tries again: so
- * do members, which dial rarely.
- */
-function shortenBacklog(server: net.Server): void {
-  const { _handle } = server as net.Server & { readonly _handle?: { readonly fd?: number } };
-  const fd = _handle?.fd ?? -1;
-  // A runtime that hides the descriptor keeps its own number: worse under a flood, but no reason not to
-  // start.
-  if (fd >= 0) libc().listen(fd, BACKLOG);
 }
 
 /** Certificates and keys, as PEM texts. */
@@ -122,8 +125,7 @@ export function tlsLayer(initial: TlsFiles): TlsLayer {
     listen(host, port, handlers) {
       // Not a server of TLS: that makes the objects of a handshake for every stranger, also for those that
       // the door turns away, which in a flood are nearly all.
-      const server = net.createServer({ noDelay: true }, (knocked) => {
-        if (!handlers.onKnock(knocked)) return;
+      const accept = (knocked: net.Socket) => {
         const socket = new tls.TLSSocket(knocked, {
           isServer: true,
           secureContext: context,
@@ -144,8 +146,8 @@ export function tlsLayer(initial: TlsFiles): TlsLayer {
           // From here on the connection has its own.
           socket.off("error", fail);
         });
-      });
-      return listenWith(server, host, port, handlers);
+      };
+      return listenWith(accept, host, port, handlers);
     },
     flaw(socket, addr) {
       const certificate = (socket as tls.TLSSocket).getPeerX509Certificate();

@@ -81,7 +81,11 @@ export const TRANSPORT_MUTATIONS: readonly Mutation[] = [
     ],
   ]),
   ...mutationsOf("raft/transport/socket_layer.ts", LAYERS, [
-    ["tls-stranger-not-bounded", "if (!handlers.onKnock(knocked)) return;", ""],
+    ["tls-stranger-not-bounded", "if (handlers.onKnock(socket)) accept", "accept"],
+  ]),
+  ...mutationsOf("raft/transport/accept_gate.ts", ["raft/transport/accept_gate.test.ts"], [
+    ["gate-stays-open", "this.#accepted < AT_ONCE ||", "this.#accepted < 100 * AT_ONCE ||"],
+    ["gate-stays-shut", "this.#set(SO_DETACH_FILTER);", ""],
   ]),
   ...mutationsOf("raft/transport/door.ts", ["raft/transport/door.test.ts"], [
     ["stranger-stays", "<= deadlineMs) break;", "<= 10 * deadlineMs) break;"],

@@ -45,6 +45,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "raft/storage/real_disk.ts",
   "raft/storage/surviving_log.ts",
   "raft/storage/worker_backend.ts",
+  "raft/transport/accept_gate.ts",
   "raft/transport/certificate.ts",
   "raft/transport/frame_mac.ts",
   "raft/transport/handshake.ts",
