@@ -14,6 +14,7 @@ import { describeFailure, runWriter, succeeded } from "./run_program.ts";
 import { clearUnfinished, stagingPath, unstage } from "./staging.ts";
 import { tablespacesOf } from "./tablespaces.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
+import { writeThrough } from "./write_through.ts";
 
 const OURS = [
   "pgdata",
@@ -99,6 +100,7 @@ export async function cloneDirectory(input: CloneInput): Promise<string | null> 
     "--wal-method=stream",
     "--checkpoint=fast",
     "--no-password",
+    "--no-sync",
     "--progress",
     `--dbname=${input.conninfo}`,
     ...options,
@@ -124,6 +126,8 @@ export async function cloneDirectory(input: CloneInput): Promise<string | null> 
     const gap = await whyWalGap(stagingPath(dataDir), segmentBytes, leader, input.slot, asking);
     if (gap !== null) return gap;
   }
+  const unwritten = await writeThrough(programs, stagingPath(dataDir), input.signal);
+  if (unwritten !== null) return unwritten;
   await unstage(dataDir);
   return null;
 }

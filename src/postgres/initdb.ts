@@ -9,6 +9,7 @@ import type { Programs } from "./programs.ts";
 import { describeFailure, runWriter, succeeded } from "./run_program.ts";
 import { clearUnfinished, stagingPath, unstage } from "./staging.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
+import { writeThrough } from "./write_through.ts";
 
 const OURS = ["pgdata", "username", "pwfile", "pwprompt", "version", "help", "show", "sync-only", "no-sync"];
 
@@ -30,7 +31,7 @@ export function initdbArguments(
   directory: string,
   passwordFile: string | null,
 ): string[] {
-  const args = ["-D", directory, `--username=${postgresql.superuser.username}`, ...options];
+  const args = ["-D", directory, "--no-sync", `--username=${postgresql.superuser.username}`, ...options];
   if (passwordFile === null) return args;
   const chosen = options.some((option) => /^(?:--auth|-A)/.test(option));
   return [...args, `--pwfile=${passwordFile}`, ...(chosen ? [] : ["--auth=scram-sha-256"])];
@@ -71,6 +72,8 @@ export async function initializeDirectory(input: InitdbInput): Promise<string | 
   const hba = join(stagingPath(dataDir), "pg_hba.conf");
   const lines = bootstrapHba(postgresql, local.bootstrap.pgHba);
   writeAtomically(hba, `${readText(hba) ?? ""}\n${lines.join("\n")}\n`, modeIn(stagingPath(dataDir), 0o600));
+  const unwritten = await writeThrough(programs, stagingPath(dataDir), signal);
+  if (unwritten !== null) return unwritten;
   await unstage(dataDir);
   return null;
 }

@@ -12,7 +12,7 @@ import { exists, join, list, permissions, readText, removeFile, setPermissions }
 import { errorText } from "./error_text.ts";
 import { foreignParts } from "./outside_parts.ts";
 import type { Programs } from "./programs.ts";
-import { describeFailure, runProgram, runWriter, succeeded } from "./run_program.ts";
+import { describeFailure, runWriter, succeeded } from "./run_program.ts";
 import type { Marker, Unfinished, UnfinishedMarker } from "./unfinished.ts";
 
 /** A complaint is shown in each answer and decision until the command succeeds. */
@@ -127,14 +127,4 @@ export function settleMade(dataDir: string): void {
   const stale = ["postmaster.pid", "postmaster.opts", "agent.unfinished", "promote"];
   for (const name of stale) removeFile(join(dataDir, name));
   if ((permissions(dataDir) & 0o027) !== 0) setPermissions(dataDir, 0o700);
-}
-
-/** Puts it on disk, as pg_basebackup does with a copy. Resolves to null, or to what went wrong. */
-export async function syncMade(
-  programs: Programs,
-  dataDir: string,
-  signal: AbortSignal,
-): Promise<string | null> {
-  const result = await runProgram(programs.path("initdb"), ["--sync-only", "-D", dataDir], { signal });
-  return succeeded(result) ? null : describeFailure("writing the copy through to the disk", result);
 }

@@ -8,6 +8,7 @@ import type { Programs } from "./programs.ts";
 import { describeFailure, type ProgramResult, runWriter, succeeded } from "./run_program.ts";
 import { endLeftover } from "./staging.ts";
 import type { UnfinishedMarker } from "./unfinished.ts";
+import { writeThrough } from "./write_through.ts";
 
 /** null when pg_rewind can work on such a directory. */
 export function whyNoRewind(control: ControlData): string | null {
@@ -38,7 +39,12 @@ export type RewindResult =
   | { readonly ok: false; readonly error: string; readonly damaged: boolean };
 
 export function rewindArguments(input: RewindInput, dryRun: boolean): string[] {
-  const args = [`--target-pgdata=${input.dataDir}`, `--source-server=${input.conninfo}`, "--progress"];
+  const args = [
+    `--target-pgdata=${input.dataDir}`,
+    `--source-server=${input.conninfo}`,
+    "--no-sync",
+    "--progress",
+  ];
   if (input.restoreWal) {
     args.push("--restore-target-wal");
     if (input.programs.major >= 15) args.push(`--config-file=${input.configFile}`);
@@ -65,6 +71,8 @@ export async function rewindDirectory(input: RewindInput): Promise<RewindResult>
   });
   await marked;
   if (succeeded(real)) {
+    const unwritten = await writeThrough(input.programs, input.dataDir, input.signal);
+    if (unwritten !== null) return { ok: false, error: unwritten, damaged: true };
     // It may have been removed meanwhile: what is rewound then never becomes consistent.
     const goneSince = await whyGone(input, neededFrom);
     return goneSince === null ? { ok: true, needed: true } : { ok: false, error: goneSince, damaged: true };

@@ -53,6 +53,7 @@ test("initdb gets SCRAM and a password file, and not what is ours to say", () =>
   expect(initdbArguments(postgresql, options, "/d", "/p")).toEqual([
     "-D",
     "/d",
+    "--no-sync",
     "--username=postgres",
     "--encoding=UTF8",
     "--data-checksums",
@@ -60,7 +61,12 @@ test("initdb gets SCRAM and a password file, and not what is ours to say", () =>
     "--auth=scram-sha-256",
   ]);
   expect(initdbArguments(postgresql, ["--auth-host=md5"], "/d", "/p")).not.toContain("--auth=scram-sha-256");
-  expect(initdbArguments(postgresql, [], "/d", null)).toEqual(["-D", "/d", "--username=postgres"]);
+  expect(initdbArguments(postgresql, [], "/d", null)).toEqual([
+    "-D",
+    "/d",
+    "--no-sync",
+    "--username=postgres",
+  ]);
 });
 
 test("without a configuration, replication and everyone else log in by password", () => {

@@ -16,19 +16,13 @@ import { isReachable } from "../../model/standby_cluster.ts";
 import { askingOf, cloneDirectory, type CloneInput, tablespaces } from "../../postgres/basebackup.ts";
 import { CopyRate } from "../../postgres/copy_rate.ts";
 import { holdWal, whyOtherData } from "../../postgres/copy_wal.ts";
-import {
-  type MethodCall,
-  readMade,
-  replicaArguments,
-  runMethod,
-  settleMade,
-  syncMade,
-} from "../../postgres/method.ts";
+import { type MethodCall, readMade, replicaArguments, runMethod, settleMade } from "../../postgres/method.ts";
 import { emptyParts } from "../../postgres/outside_parts.ts";
 import { prune } from "../../postgres/set_aside.ts";
 import { forgetMadeSlots } from "../../postgres/made_slots.ts";
 import { clearAfterCommand, clearUnfinished, endLeftover } from "../../postgres/staging.ts";
 import { upstreamConninfo } from "../../postgres/upstream.ts";
+import { writeThrough } from "../../postgres/write_through.ts";
 import type { PostgresContext } from "./context.ts";
 import { forgetHistory, mayRemoveDirectory, moveCommandsDataAway, whyNotMine } from "./empty_directory.ts";
 import { CANCELLED } from "./stop.ts";
@@ -240,7 +234,7 @@ export class PostgresCopy {
       return `${name} has made a copy that is on timeline ${control.timeline}, and the primary is on ${timeline}`;
     }
     settleMade(this.#context.dataDir);
-    return await syncMade(programs, this.#context.dataDir, signal);
+    return await writeThrough(programs, this.#context.dataDir, signal);
   }
 
   #input(action: Clone, conninfo: string, signal: AbortSignal, progress: Progress): CloneInput {

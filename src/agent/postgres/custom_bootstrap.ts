@@ -5,17 +5,11 @@
 import { forRole } from "../../config/roles.ts";
 import type { CustomBootstrap } from "../../model/config.ts";
 import { bootstrapHba } from "../../postgres/default_hba.ts";
-import {
-  asArguments,
-  type MethodCall,
-  readMade,
-  runMethod,
-  settleMade,
-  syncMade,
-} from "../../postgres/method.ts";
+import { asArguments, type MethodCall, readMade, runMethod, settleMade } from "../../postgres/method.ts";
 import { closedAccess, markRecovery, planRecovery, systemUser } from "../../postgres/restored_cluster.ts";
 import { NO_RECOVERY } from "../../postgres/server_conf.ts";
 import { clearUnfinished } from "../../postgres/staging.ts";
+import { writeThrough } from "../../postgres/write_through.ts";
 import type { PostgresContext } from "./context.ts";
 
 export async function customBootstrap(
@@ -43,7 +37,7 @@ export async function customBootstrap(
   if (failed !== null) return failed;
   const unusable = await prepare(context, custom);
   if (unusable !== null) return unusable;
-  const unfinished = await syncMade(programs, dataDir, signal);
+  const unfinished = await writeThrough(programs, dataDir, signal);
   if (unfinished !== null) return unfinished;
   await marker.keepForCommand("bootstrap");
   return null;
