@@ -340,10 +340,16 @@ export interface ReplicationConnection {
 /**
  * A standby that takes writes, and was not promoted by its guard, but by others (pg_promote(), pg_ctl
  * promote, a recovery target that ends in a promotion). Its writes belong to no epoch, and no other member
- * has them.
+ * has them. One that was told to end is still such a server until its shutdown checkpoint begins: a process
+ * that does not end keeps it there for as long as pg_ctl_timeout.
  */
 export function isPromotedByOthers(
-  { process, writable, inRecovery }: Pick<PostgresView, "process" | "writable" | "inRecovery">,
+  { process, writable, inRecovery, shutdown }: Pick<
+    PostgresView,
+    "process" | "writable" | "inRecovery" | "shutdown"
+  >,
 ): boolean {
-  return process === "running" && !writable && inRecovery === false;
+  if (writable || inRecovery !== false) return false;
+  if (process === "stopping") return shutdown?.stage !== "checkpoint" && shutdown?.stage !== "closed";
+  return process === "running";
 }

@@ -995,6 +995,18 @@ const inSimulation = [
       "(postgres)) return null;",
     ],
   ]),
+  ...mutationsOf("src/model/postgres_view.ts", ["src/brain/keep/fence.test.ts"], [
+    [
+      "promoted-by-others-hangs-in-its-stop",
+      'if (process === "stopping") return shutdown?.stage !== "checkpoint"',
+      'if (process === "stopping") return false && shutdown?.stage !== "checkpoint"',
+    ],
+    [
+      "promoted-by-others-killed-in-its-checkpoint",
+      'shutdown?.stage !== "checkpoint" && shutdown?.stage !== "closed"',
+      'shutdown?.stage !== "closed"',
+    ],
+  ]),
   ...mutationsOf("src/brain/keep/found_unleased.ts", ["src/sim/adoption.test.ts"], [
     ["cut-off-primary-writes-on", "view.joined || view.stopping ||", "true ||"],
   ]),

@@ -14,6 +14,7 @@ import {
   status,
   STOPPED,
 } from "../testing.ts";
+import type { PostgresView, Shutdown } from "../../model/postgres_view.ts";
 import { FRESH_MS } from "../cluster/successor_view.ts";
 import { FENCE, RECORDS_UNKNOWN } from "./fence.ts";
 import { keep } from "./rules.ts";
@@ -27,6 +28,15 @@ import {
   PROMOTE,
   RELEASE,
 } from "./testing.ts";
+
+function promotedAndStopping(stage: Shutdown["stage"]): PostgresView {
+  return postgres({
+    inRecovery: false,
+    process: "stopping",
+    action: { kind: "stop", sinceMs: 99_000, detail: "fast" },
+    shutdown: { stage, beganMs: 99_000, stageMs: 99_000 },
+  });
+}
 
 const CASES: readonly Case[] = [
   [
@@ -57,6 +67,17 @@ const CASES: readonly Case[] = [
     node({ postgres: postgres({ inRecovery: false }) }),
     "promoted-by-others",
     KILL,
+  ],
+  [
+    "also when it was told to end, and a process of it does not",
+    node({ stopping: true, postgres: promotedAndStopping("ending") }),
+    "promoted-by-others",
+    KILL,
+  ],
+  [
+    "but not when it acknowledges nothing any more",
+    node({ stopping: true, postgres: promotedAndStopping("checkpoint") }),
+    "stop-to-leave",
   ],
   [
     "and while that goes on nothing else is done",

@@ -92,7 +92,7 @@ export const FENCE: readonly NodeRule[] = [
     name: "promoted-by-others",
     when:
       "PostgreSQL, started as a standby, takes writes, and not because its agent has promoted it: beside the holder, or on " +
-      "the holder of a standby cluster. Not in pause.",
+      "the holder of a standby cluster. Also while it is told to end. Not in pause.",
     then: "Kills PostgreSQL. It rejoins as a former primary does.",
     decide: promotedByOthers,
   },
