@@ -17,7 +17,7 @@ import { initializeDirectory } from "./initdb.ts";
 import type { ProgramName, Programs } from "./programs.ts";
 import { rewindDirectory } from "./rewind.ts";
 import { UnfinishedMarker } from "./unfinished.ts";
-import { writeThrough } from "./write_through.ts";
+import { writeThrough, type WriteThroughHost } from "./write_through.ts";
 
 const root = mkdtempSync(join(tmpdir(), "agent-write-through-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -25,7 +25,13 @@ const PATH = process.env.PATH;
 afterEach(() => {
   process.env.PATH = PATH;
 });
-const NEW_KERNEL = "6.1.0-18-amd64";
+const EXT4 = 0xef53;
+const NFS = 0x6969;
+const OVERLAY = 0x794c7630;
+function host(kernel: string, fileSystem: WriteThroughHost["fileSystem"] = () => EXT4): WriteThroughHost {
+  return { kernel, fileSystem };
+}
+const NEW_KERNEL = host("6.1.0-18-amd64");
 const CANNOT_WRITE = `echo "sync: error syncing: Input/output error" >&2; exit 1`;
 let bases = 0;
 
@@ -67,16 +73,20 @@ test("this host's own program can do it", async () => {
   expect(calls()).toEqual([]);
 });
 
-test("a kernel that would not tell of an error, or a host without such a program: file by file", async () => {
-  const cases: [string | undefined, string][] = [
-    ["exit 0", "5.7.19"],
-    ["exit 0", "4.19.0-27-amd64"],
-    [`echo "sync: unrecognized option: f" >&2; exit 1`, "5.8.0"],
-    [`echo "sync: invalid option -- 'f'" >&2; exit 1`, "6.1"],
+test("where an error would not be told, or without such a program: file by file", async () => {
+  const cases: [string, WriteThroughHost][] = [
+    ["exit 0", host("5.7.19")],
+    ["exit 0", host("4.19.0-27-amd64")],
+    ["exit 0", host("6.1", () => NFS)],
+    ["exit 0", host("6.1", (path) => path.endsWith("/wal") ? OVERLAY : EXT4)],
+    [`echo "sync: unrecognized option: f" >&2; exit 1`, host("5.8.0")],
+    [`echo "sync: invalid option -- 'f'" >&2; exit 1`, host("6.1")],
   ];
-  for (const [sync, kernel] of cases) {
-    const { base, programs, calls } = programsOf({ ...sync === undefined ? {} : { sync }, initdb: "exit 0" });
-    expect(await writeThrough(programs, base, signal, kernel)).toBeNull();
+  for (const [sync, host] of cases) {
+    const { base, programs, calls } = programsOf({ sync, initdb: "exit 0" });
+    mkdirSync(join(base, "wal"));
+    symlinkSync(join(base, "wal"), join(base, "pg_wal"));
+    expect(await writeThrough(programs, base, signal, host)).toBeNull();
     expect(calls().at(-1)).toBe(`initdb --sync-only -D ${base}`);
   }
 });

@@ -4,8 +4,9 @@
  *
  * One call of the kernel for each file system (`sync -f`), in place of the fsync for each file with which
  * PostgreSQL's programs end: an empty database has a thousand files, and most of the time that initdb takes
- * are those.
+ * are those. Only where the kernel says after that call what could not be written.
  */
+import { statfsSync } from "node:fs";
 import { release } from "node:os";
 import { linksOutside } from "./outside_parts.ts";
 import type { Programs } from "./programs.ts";
@@ -13,18 +14,35 @@ import { describeFailure, type ProgramResult, runProgram, succeeded } from "./ru
 
 const WHAT = "writing it through to the disk";
 
-/** From this version of Linux on the call says when something could not be written. */
-const TELLS_ERRORS = [5, 8] as const;
+/** From this version of Linux on the call reports errors. */
+const REPORTS_ERRORS = [5, 8] as const;
+/**
+ * The ones that write to a disk of this host: ext2 to ext4, XFS, Btrfs, F2FS. Others pass the call on, to a
+ * server or to a file system below, and not what that has to say.
+ */
+const OF_DISKS: readonly number[] = [0xef53, 0x58465342, 0x9123683e, 0xf2f52010];
+
+export interface WriteThroughHost {
+  /** As `uname -r` says it. */
+  readonly kernel: string;
+  /** Number of the kind of file system, as statfs(2) has it. */
+  readonly fileSystem: (path: string) => number;
+}
+
+const THIS_HOST: WriteThroughHost = {
+  kernel: release(),
+  fileSystem: (path) => statfsSync(path).type,
+};
 
 /** Resolves to null, or to what went wrong. */
 export async function writeThrough(
   programs: Pick<Programs, "path">,
   directory: string,
   signal: AbortSignal,
-  kernel: string = release(),
+  host: WriteThroughHost = THIS_HOST,
 ): Promise<string | null> {
-  if (tellsErrors(kernel)) {
-    const places = [directory, ...linksOutside(directory).map(({ place }) => place)];
+  const places = [directory, ...linksOutside(directory).map(({ place }) => place)];
+  if (reportsErrors(host.kernel) && places.every((place) => OF_DISKS.includes(host.fileSystem(place)))) {
     const result = await runProgram("sync", ["-f", "--", ...places], { signal });
     if (succeeded(result)) return null;
     if (!isUnknown(result)) return describeFailure(WHAT, result);
@@ -33,10 +51,9 @@ export async function writeThrough(
   return succeeded(result) ? null : describeFailure(WHAT, result);
 }
 
-/** `kernel`: as `uname -r` says it. */
-function tellsErrors(kernel: string): boolean {
+function reportsErrors(kernel: string): boolean {
   const [major = 0, minor = 0] = kernel.split(/[.-]/).map(Number);
-  const [since, sinceMinor] = TELLS_ERRORS;
+  const [since, sinceMinor] = REPORTS_ERRORS;
   return major > since || (major === since && minor >= sinceMinor);
 }
 
