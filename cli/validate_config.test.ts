@@ -316,7 +316,7 @@ test("the printed configuration hides passwords", async () => {
   expect(lines.join("\n")).not.toContain("hunter2");
 });
 
-test("a file for another store is valid, with the section to add", async () => {
+test("a file for another store lacks the raft section, and is told which to add", async () => {
   const directory = host();
   const file = join(directory, "etcd.yml");
   writeFileSync(
@@ -325,8 +325,11 @@ test("a file for another store is valid, with the section to add", async () => {
     { mode: 0o600 },
   );
   const lines: string[] = [];
-  expect(await validateConfigCommand([file], { environment: {}, write: (line) => lines.push(line) })).toBe(0);
+  expect(await validateConfigCommand([file], { environment: {}, write: (line) => lines.push(line) })).toBe(1);
+  expect(lines[0]).toContain("error: raft: required: the members form their own quorum in place of etcd3");
+  expect(lines.join("\n")).toContain("Add this section");
   expect(lines.join("\n")).toContain("raft:\n  self_addr: ");
+  expect(lines.at(-1)).toContain(": 1 error, ");
 });
 
 const [outside] = Object.values(networkInterfaces()).flatMap((all) => all ?? []).filter((

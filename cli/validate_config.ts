@@ -90,7 +90,7 @@ function report(
   for (const issue of found.sort(compareIssues)) write(formatIssue(issue));
   for (const { missingRaft } of files) {
     if (missingRaft === null) continue;
-    write(`To run it here, add (addresses and password are yours to fill in):\n${missingRaft}`);
+    write(`Add this section (addresses and password are yours to fill in):\n${missingRaft}`);
   }
   const errors = found.filter((issue) => issue.severity === "error").length;
   const warnings = found.length - errors;

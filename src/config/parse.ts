@@ -205,9 +205,9 @@ function missingRaft(root: JsonObject, issues: Issues): null {
       "required: the members' addresses (self_addr, partner_addrs), data_dir and password",
     );
   } else {
-    issues.warning(
+    issues.error(
       ["raft"],
-      `missing: members form their own quorum in place of ${store}; the agent does not run without this section`,
+      `required: the members form their own quorum in place of ${store} (self_addr, partner_addrs, data_dir, password)`,
     );
   }
   return null;
