@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { cpuMs, Inputs } from "./testing.ts";
+import fc from "fast-check";
+import { assertFor, cpuMs, Inputs } from "./testing.ts";
 
 function spin(ms: number): void {
   for (const endMs = cpuMs() + ms; cpuMs() < endMs;);
@@ -13,6 +14,18 @@ test("an input that is slow each time is refused; one that was slow once is not"
   expect(calls).toBe(2);
   await inputs.tried(() => Promise.resolve(calls++), 1000);
   expect(calls).toBe(3);
+});
+
+test("inputs are counted, or given for a time", async () => {
+  const counted = new Inputs("a test", 3);
+  expect([0, 2, 3].map((given) => counted.wants(given))).toEqual([true, true, false]);
+  const timed = new Inputs("a test", 3, 0.05);
+  expect(timed.wants(1e6)).toBe(true);
+  spin(60);
+  expect(timed.wants(0)).toBe(false);
+  const runs = new Inputs("a test", 250);
+  await assertFor(runs, fc.asyncProperty(fc.nat(), async () => void await runs.tried(() => {})));
+  expect(runs.done).toBe(250);
 });
 
 test("what is kept after the inputs is bounded", () => {

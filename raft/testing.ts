@@ -1,13 +1,22 @@
 /**
  * Tools for tests at the borders of the product, where bytes and texts come from others: any input is
- * understood or refused, in bounded time and memory. `INPUTS=1000000 npm run fuzz` gives every border so many
- * inputs, and prints the cost of the worst one.
+ * understood or refused, in bounded time and memory. `npm run fuzz` gives every border inputs for 12 s
+ * (`BORDER_SECONDS`), or so many as `INPUTS` says, and prints how many there were and the cost of the worst one.
  */
 import { test } from "bun:test";
 import fc from "fast-check";
 
 /** Number of inputs for each border; null: as many as its test finds enough. */
 const ASKED = process.env.INPUTS === undefined ? null : Number(process.env.INPUTS);
+
+/** Time for the inputs of each border, s; null: their number counts. */
+const ASKED_SECONDS = ASKED !== null || process.env.BORDER_SECONDS === undefined
+  ? null
+  : Number(process.env.BORDER_SECONDS);
+/** Between two looks at the time. */
+const BATCH = 100;
+/** Inputs that compile the code and fill memory that is kept once, at most. */
+const WARMING = 1000;
 
 /** CPU time that one input may take, unless its border says otherwise, ms. Most take less than one. */
 export const INPUT_MS = 100;
@@ -25,10 +34,19 @@ const TRIES = 4;
 export function borderTest(border: string, usual: number, run: (inputs: Inputs) => unknown): void {
   const count = ASKED ?? usual;
   test(`any input: ${border}`, async () => {
-    const inputs = new Inputs(border, count);
+    const inputs = new Inputs(border, count, ASKED_SECONDS);
     await run(inputs);
     inputs.end();
-  }, 60_000 + count * 20);
+  }, 60_000 + (ASKED_SECONDS === null ? count * 20 : ASKED_SECONDS * 4000));
+}
+
+/** Gives the property as many inputs as are wanted. */
+export async function assertFor<T>(inputs: Inputs, property: fc.IAsyncProperty<T>): Promise<void> {
+  for (let given = 0; inputs.wants(given);) {
+    const numRuns = inputs.isTimed ? BATCH : inputs.count;
+    await fc.assert(property, { numRuns });
+    given += numRuns;
+  }
 }
 
 export interface BorderOptions {
@@ -49,12 +67,12 @@ export function anyInput<T>(
   { usual = 1000, limitMs = INPUT_MS }: BorderOptions = {},
 ): void {
   borderTest(border, usual, (inputs) =>
-    fc.assert(
+    assertFor(
+      inputs,
       fc.asyncProperty(arbitrary, async (input) => {
         const pending = inputs.tried(() => judge(input), limitMs);
         if (pending !== null) await pending;
       }),
-      { numRuns: inputs.count },
     ));
 }
 
@@ -100,9 +118,28 @@ export class Inputs {
   readonly border: string;
   readonly count: number;
 
-  constructor(border: string, count: number) {
+  readonly #seconds: number | null;
+
+  /** `seconds`: their time, in place of their number; null: their number counts. */
+  constructor(border: string, count: number, seconds: number | null = null) {
     this.border = border;
     this.count = count;
+    this.#seconds = seconds;
+  }
+
+  get isTimed(): boolean {
+    return this.#seconds !== null;
+  }
+
+  /** Number of inputs so far. */
+  get done(): number {
+    return this.#done;
+  }
+
+  /** Whether there are to be more inputs than `given`. */
+  wants(given: number): boolean {
+    if (this.#seconds === null) return given < this.count;
+    return performance.now() - this.#begunMs < this.#seconds * 1000;
   }
 
   /**
@@ -132,8 +169,7 @@ export class Inputs {
 
   #counted(tookMs: number): null {
     this.#slowestMs = Math.max(this.#slowestMs, tookMs);
-    // The first inputs compile the code, and fill memory that is kept once.
-    if (++this.#done === Math.min(1000, this.count >> 1)) {
+    if (++this.#done === (this.isTimed ? BATCH : Math.min(WARMING, this.count >> 1))) {
       this.#startBytes = keptBytes();
       this.#startResident = process.memoryUsage.rss();
     }
@@ -144,7 +180,7 @@ export class Inputs {
   /** Ends the test; throws when more memory is kept than at the beginning. */
   end(): void {
     const grown = keptBytes() - (this.#startBytes ?? Infinity);
-    if (ASKED !== null) {
+    if (ASKED !== null || this.isTimed) {
       const mib = (bytes: number) => `${(Math.max(0, bytes) / 1024 / 1024).toFixed(1)} MiB`;
       const seconds = ((performance.now() - this.#begunMs) / 1000).toFixed(0);
       console.log(

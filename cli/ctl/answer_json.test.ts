@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
-import { borderTest, ODD_KEYS } from "../../raft/testing.ts";
+import { assertFor, borderTest, ODD_KEYS } from "../../raft/testing.ts";
 import {
   CLUSTER,
   CONFIG,
@@ -172,7 +172,8 @@ borderTest(
   600,
   (inputs) =>
     trueAnswers().then((answers) =>
-      fc.assert(
+      assertFor(
+        inputs,
         fc.asyncProperty(
           fc.constantFrom(...COMMANDS),
           fc.array(fc.tuple(fc.constantFrom(...PATHS), fc.array(fc.nat(), { maxLength: 5 }), odd), {
@@ -189,7 +190,6 @@ borderTest(
             if (pending !== null) await pending;
           },
         ),
-        { numRuns: inputs.count },
       )
     ),
 );

@@ -51,7 +51,7 @@ const ENTRIES_OF_A_LOG = 10_000;
 
 borderTest("an entry of the log, and a snapshot of the state goes on as the state does", 10_000, (inputs) => {
   const random = seededRandom(5);
-  for (let done = 0; done < inputs.count; done += ENTRIES_OF_A_LOG) {
+  for (let done = 0; inputs.wants(done); done += ENTRIES_OF_A_LOG) {
     const state = new ReplicatedState(new ListMachine(), 1);
     let twin = new ReplicatedState(new ListMachine(), 1);
     for (let index = 1; index <= ENTRIES_OF_A_LOG; index++) {
@@ -80,7 +80,7 @@ borderTest("a snapshot: one that is none is refused, one that passes the check r
     if (data[0] !== VERSION_KIND) source.apply({ term: 1, index, kind: "normal", data });
   }
   const snapshot = source.snapshot();
-  for (let n = 0; n < inputs.count; n++) {
+  for (let n = 0; inputs.wants(n); n++) {
     const bytes = snapshot.slice(0, random() < 0.2 ? Math.floor(random() * snapshot.length) : undefined);
     bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
     inputs.tried(() => {

@@ -408,7 +408,7 @@ for (const version of [1, COMMAND_VERSION]) {
     USUAL,
     async (inputs) => {
       const reached = new Set<string>();
-      for (let done = 0, seed = 1; done < inputs.count; done += SEQUENCE, seed++) {
+      for (let done = 0, seed = 1; inputs.wants(done); done += SEQUENCE, seed++) {
         const garbage = new Garbage(seededRandom(seed * 7 + version), seed % 2 === 0);
         const [first, second] = [new DcsStateMachine(), new DcsStateMachine()];
         for (let index = 1; index <= SEQUENCE; index++) {
@@ -434,7 +434,7 @@ for (const version of [1, COMMAND_VERSION]) {
       }
       // What has never changed a record has shown nothing.
       const inForce = COMMANDS.filter((op) => version >= commandVersion({ op } as CommandBody));
-      if (inputs.count >= USUAL) expect(inForce.filter((op) => !reached.has(op))).toEqual([]);
+      if (inputs.done >= USUAL) expect(inForce.filter((op) => !reached.has(op))).toEqual([]);
     },
   );
 }
