@@ -1,4 +1,4 @@
-/** What puts a directory on disk, and that nothing is declared made before. With programs of the test's own. */
+/** What puts a directory on disk, and that nothing is declared made before. With programs made up here. */
 import { afterAll, afterEach, expect, test } from "bun:test";
 import {
   existsSync,

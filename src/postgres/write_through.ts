@@ -1,6 +1,6 @@
 /**
- * Puts a data directory on disk, with its WAL and its tablespaces where those lie elsewhere. Before it, what a
- * loss of power leaves of the directory is unknown: it stays marked as unfinished until then.
+ * Puts a data directory on disk, with its WAL and its tablespaces where those lie elsewhere. Before it, what
+ * a loss of power leaves of the directory is unknown: it stays marked as unfinished until then.
  *
  * One call of the kernel for each file system (`sync -f`), in place of the fsync for each file with which
  * PostgreSQL's programs end: an empty database has a thousand files, and most of the time that initdb takes

@@ -126,6 +126,7 @@ export const RUNTIME_FILES: readonly string[] = [
   "src/postgres/socket_lock.ts",
   "src/postgres/wal_budget.ts",
   "src/postgres/wal_room.ts",
+  "src/postgres/write_through.ts",
   "src/sim/main.ts",
   "src/sim/report.ts",
 ];
