@@ -20,7 +20,7 @@ function thread() {
 
 test("the copy is kept fresh while requests come, and from the next one on after a while without any", async () => {
   const { port, asked, later } = thread();
-  later(1000);
+  later(5000);
   await port.keepFresh();
   expect(asked).toHaveLength(1);
   later(UNASKED_MS);
@@ -28,7 +28,7 @@ test("the copy is kept fresh while requests come, and from the next one on after
   expect(asked).toHaveLength(1);
   await port.freshen("/primary");
   expect(asked).toHaveLength(2);
-  later(1000);
+  later(5000);
   await port.keepFresh();
   expect(asked).toHaveLength(3);
 });

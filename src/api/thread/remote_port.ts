@@ -41,11 +41,6 @@ const PATIENCE_MS = 250;
  * would cost the loop more than all its renewals. Ages and the lease in an old copy stay right, see below.
  */
 export const UNASKED_MS = 60_000;
-/**
- * While nothing but the metrics is asked for, the copy only serves a scrape that meets a loop that stands
- * still. One copy costs the loop more than a scrape.
- */
-export const SCRAPED_MS = 5000;
 /** A copy younger than this is shown as it is. */
 const AGE_SHOWN_MS = 100;
 
@@ -67,7 +62,7 @@ export class RemotePort implements ApiPort {
   } | null = null;
   #looks = 0;
   #asked = 0;
-  /** When a request has come last, but for scrapes. */
+  /** When a request has come last, but for scrapes, and when a scrape. */
   #requestMs: number;
   #scrapeMs = -Infinity;
   #metrics: MetricsCopy | null = null;
@@ -102,13 +97,14 @@ export class RemotePort implements ApiPort {
       : this.#lookAgain(parts);
   }
 
-  /** The same between requests, while they come. */
+  /**
+   * The same between requests, scrapes included, while they come. To be called every few seconds: what it
+   * makes only serves a request that meets a loop that stands still.
+   */
   keepFresh(): Promise<void> | undefined {
     const nowMs = this.#clock.now();
-    const asked = nowMs - this.#requestMs < UNASKED_MS;
-    const scraped = nowMs - this.#scrapeMs < UNASKED_MS;
-    const wantedMs = asked ? FRESH_MS : scraped ? SCRAPED_MS : Infinity;
-    return nowMs - this.#snapshot.atMs > wantedMs ? this.#lookAgain(["view"]) : undefined;
+    const isAsked = nowMs - Math.max(this.#requestMs, this.#scrapeMs) < UNASKED_MS;
+    return isAsked && nowMs - this.#snapshot.atMs > FRESH_MS ? this.#lookAgain(["view"]) : undefined;
   }
 
   #copiedMs(part: Part): number {
