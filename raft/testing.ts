@@ -1,7 +1,7 @@
 /**
  * Tools for tests at the borders of the product, where bytes and texts come from others: any input is
  * understood or refused, in bounded time and memory. `npm run fuzz` gives every border inputs for 12 s
- * (`BORDER_SECONDS`), or so many as `INPUTS` says, and prints how many there were and the cost of the worst one.
+ * (`BORDER_SECONDS`), or so many as `INPUTS` says; it prints how many there were and what the worst one cost.
  */
 import { test } from "bun:test";
 import fc from "fast-check";
