@@ -32,6 +32,8 @@ export function isSyncRule(rule: BrokenRule): rule is SyncRule {
 
 export type SyncRule =
   | "sync-uncut"
+  | "sync-early-end"
+  | "sync-old-vote"
   | "sync-one-vote"
   | "sync-data-forgotten"
   | "sync-grant-by-name"
@@ -40,7 +42,11 @@ export type SyncRule =
   | "sync-degrade-alone"
   | "sync-promote-bare"
   | "sync-checkpointer-late"
-  | "sync-stale-sender";
+  | "sync-stale-sender"
+  | "sync-first-unlogged"
+  | "sync-mixed-senders"
+  | "sync-off-unlogged"
+  | "sync-late-record";
 
 export type BrokenRules = ReadonlySet<BrokenRule>;
 export const NOTHING_BROKEN: BrokenRules = new Set();

@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { Violation, World } from "../../raft/sim/mod.ts";
 import type { BrokenRule } from "../dcs/broken_rules.ts";
-import { cutPair } from "./faults/sync_ambush.ts";
+import { cutPair } from "./faults/ambush_tools.ts";
 import { SimCluster } from "./sim_cluster.ts";
 import type { SimMember } from "./sim_member.ts";
 import { SURVIVE } from "./surviving_commits.ts";

@@ -21,6 +21,7 @@ import type { DynamicConfig } from "../model/config.ts";
 import type { LongAction, PostgresView } from "../model/postgres_view.ts";
 import { type Copying, copyStatus, divergenceFrom, isRestored, servesCopy } from "./model_copy.ts";
 import type { ModelServer } from "./model_server.ts";
+import { ModelRepointing } from "./model_repointing.ts";
 import { upstreamNamed } from "./remote.ts";
 import { look } from "./model_look.ts";
 import { foundDirectory, startSpec, walEnd } from "./server_facts.ts";
@@ -53,6 +54,7 @@ export class ModelPostgres implements PostgresPort {
   #begun: Begun | null = null;
   #dynamic: DynamicConfig;
   #lookAsked = false;
+  readonly #repointing: ModelRepointing;
   #announcing = false;
   #shown = "";
   readonly #options: ModelPostgresOptions;
@@ -71,6 +73,10 @@ export class ModelPostgres implements PostgresPort {
     this.#incarnation = agent.incarnation;
     this.#memory.sync = options.server.directory.syncSetting;
     this.#random = agent.world.random.split(`postgres port ${agent.name} ${agent.incarnation}`);
+    const later = (delayMs: number, run: () => void) => this.#later(delayMs, run);
+    const changed = () => this.#announce();
+    const [memory, random] = [this.#memory, this.#random];
+    this.#repointing = new ModelRepointing({ agent, server: options.server, memory, random, later, changed });
     guard.onChange(() => this.#onGuard());
     this.#survey();
     this.#onGuard();
@@ -99,14 +105,7 @@ export class ModelPostgres implements PostgresPort {
       this.#memory.sync = sync;
       this.refresh();
     }
-    if (upstream === undefined) return;
-    this.#memory.repointing++;
-    this.#later(this.#random.between(1, 20), () => {
-      this.#memory.repointing--;
-      this.#memory.following = upstream;
-      this.#options.server.follow(upstream?.name ?? null);
-      this.#announce();
-    });
+    if (upstream !== undefined) this.#repointing.follow(upstream);
   }
 
   cancelLongAction(why: string, sourceFails: boolean): void {

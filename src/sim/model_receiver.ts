@@ -23,6 +23,7 @@ interface Server {
   readonly frozen: boolean;
   readonly sends: boolean;
   readonly receivesNothing: boolean;
+  readonly lagBytes: number;
   connected: Server[];
   streaming: boolean;
   receivedLsn: number | null;
@@ -102,7 +103,7 @@ export class ModelReceiver {
     const lag = upstream.process === "stopping"
       ? 0
       : Math.max(0, Math.floor(this.#random.exponential(200)) - 100);
-    const lsn = Math.max(end.lsn - lag, end.branch.startLsn);
+    const lsn = Math.max(end.lsn - lag - server.lagBytes, end.branch.startLsn);
     directory.receive(end.branch, lsn);
     server.receivedLsn = Math.max(server.receivedLsn ?? 0, directory.position!.lsn);
     // Nobody waits for it, so that its way there makes no difference.

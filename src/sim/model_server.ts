@@ -57,6 +57,10 @@ export class ModelServer {
   misplaced = false;
   /** Its disk takes no WAL from its primary, to which it stays connected. */
   receivesNothing = false;
+  /** Its startup process comes to a change of the upstream so late. */
+  repointMs = 0;
+  /** It takes WAL from its primary, and is so far behind. */
+  lagBytes = 0;
   /** A copy of it takes so many times as long. */
   copySlowdown = 1;
   #acking = false;

@@ -32,8 +32,9 @@ export class ModelSync {
   isSettled = true;
   readonly #senders = new Map<string, Sender>();
   #generation = 0;
-  /** At the next reload all senders stand still for so long; 0: by chance. */
+  /** At the next reload all senders, or that of one standby, stand still for so long; 0: by chance. */
   #senderHoldMs = 0;
+  #heldStandby: string | null = null;
   /** The checkpointer reads nothing before. */
   #checkpointerUntilMs = 0;
 
@@ -73,7 +74,8 @@ export class ModelSync {
     });
     for (const [standby, sender] of this.#senders) {
       if (sender.stands) continue;
-      if (senderMs > 0) this.#stand(standby, sender, senderMs);
+      const isHeld = senderMs > 0 && (this.#heldStandby ?? standby) === standby;
+      if (isHeld) this.#stand(standby, sender, senderMs);
       else if (this.#random.chance(STANDS_RATE)) {
         this.#stand(standby, sender, this.#random.exponential(STANDS_MS));
       } else {
@@ -84,9 +86,10 @@ export class ModelSync {
     }
   }
 
-  /** A fault: all senders stand still at the next reload. */
-  holdSenders(forMs: number): void {
+  /** A fault: all senders stand still at the next reload, or that of one standby. */
+  holdSenders(forMs: number, standby: string | null = null): void {
     this.#senderHoldMs = forMs;
+    this.#heldStandby = standby;
   }
 
   /** A fault: a long checkpoint keeps the checkpointer from its files. */

@@ -32,6 +32,8 @@ export const BREAKABLE: Readonly<Record<BrokenRule, string>> = {
   "recover-at-once": "a cluster that is recovered from a lost majority grants the lock without waiting a ttl",
   "recover-old-epochs": "a recovered cluster counts on from the last epoch that the survivor knows",
   "sync-uncut": "a standby votes without being cut off from the last holder",
+  "sync-early-end": "a vote says how far WAL went when the lock became free, before the standby was cut off",
+  "sync-old-vote": "a vote counts in the choices after the one that it was given for, too",
   "sync-one-vote": "a synchronous standby needs no other vote than its own",
   "sync-data-forgotten": "a synchronous standby whose data was made anew still votes",
   "sync-grant-by-name": "the lock is granted as if nothing were promised",
@@ -42,6 +44,10 @@ export const BREAKABLE: Readonly<Record<BrokenRule, string>> = {
   "sync-checkpointer-late": "a standby is promoted before its checkpointer has every commit wait",
   "sync-stale-sender":
     "a WAL sender that has not read synchronous_standby_names yet is taken for one that has",
+  "sync-first-unlogged": "a first commit is acknowledged before the records name the standby that has it",
+  "sync-mixed-senders": "WAL senders are taken to go over to a new synchronous_standby_names all at once",
+  "sync-off-unlogged": "with the mode off a primary waits for nobody before the record says so",
+  "sync-late-record": "synchronous_standby_names changes while a record from before may yet be applied",
 };
 
 function isBreakable(rule: string): rule is BrokenRule {

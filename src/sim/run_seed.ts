@@ -20,6 +20,7 @@ import {
   ambushAgainst,
   LONGEST_AMBUSH_MS,
   modeFor,
+  needsThree,
   SYNC_AMBUSHES,
   type SyncAmbush,
   syncAmbush,
@@ -102,7 +103,7 @@ export function runSeed(options: RunOptions): RunResult {
   const world = new World(seed, trace);
   const random = world.random.split("scenario");
   const { only, sync, against, counted } = choices(options, world);
-  const origin = originOf(options, world, sync !== null);
+  const origin = originOf(options, world, sync !== null, against);
   const cluster = drawCluster(world, random, { broken, only, origin, sync, against });
   const injector = clusterFaults(cluster, random.split("faults"), only, sync === null ? [] : NOT_IN_SYNC);
   let violation: string | null = null;
@@ -118,7 +119,9 @@ export function runSeed(options: RunOptions): RunResult {
     for (const member of cluster.members) drawDisk(random, member.disk.settings);
     injector.start();
     const untilMs = world.now() + faultsMs;
-    if (origin === "standby") changeRoles(cluster, untilMs, world.random.split("roles"), sync !== null);
+    if (origin === "standby" && against === null) {
+      changeRoles(cluster, untilMs, world.random.split("roles"), sync !== null);
+    }
     if (sync !== null) changeModes(cluster, injector, sync, against, untilMs);
     world.runUntil(untilMs);
     injector.calm();
@@ -169,8 +172,13 @@ function choices({ broken, only, sync }: RunOptions, world: World) {
 }
 
 /** A rule that is broken, and faults of one kind, have a cluster of their own to be tried on. */
-function originOf({ broken, only, roles }: RunOptions, world: World, isSync: boolean): Origin {
-  if (roles) return "standby";
+function originOf(
+  { broken, only, roles }: RunOptions,
+  world: World,
+  isSync: boolean,
+  against: SyncAmbush | null,
+): Origin {
+  if (roles || against === "first-promise") return "standby";
   return broken.size > 0 || only ? "empty" : drawOrigin(world.random.split("origin"), isSync);
 }
 
@@ -193,7 +201,7 @@ function drawCluster(world: World, random: Prng, { broken, only, origin, sync, a
     failsafe_mode: random.chance(0.5) || only === "failsafe-ambush",
     postgresql: { pg_ctl_timeout: world.random.split("stop limit").pick([5, 20, 60, 300]) },
   };
-  const witness = random.chance(WITNESS_RATE);
+  const witness = random.chance(WITNESS_RATE) && !needsThree(against);
   const clocks = { rho: sync?.chance(UNBOUNDED_RATE) ? BROKEN_RHO : RHO, bounded: sync === null };
   const modes = sync === null ? {} : { ...drawSynchronousMode(sync), ...modeFor(against) };
   const follows: JsonObject = origin === "standby" ? { standby_cluster: STANDBY_CLUSTER } : {};
@@ -220,11 +228,11 @@ function changeModes(
   });
 }
 
-/** null: what the seed draws; for a rule with an ambush of its own, few faults beside it. */
+/** null: what the seed draws; for a rule with an ambush of its own, faults that disturb it little. */
 function faultAgainst(rule: BrokenRule | undefined): ClusterFault | null {
   if (rule === undefined) return null;
   if (!isSyncRule(rule)) return faultsAgainst(rule);
-  return ambushAgainst(rule) === null ? null : "clock-rate";
+  return "clock-step";
 }
 
 /** ms until it is healthy again; 0: it waits for an operator, and nothing can be asked of it. */

@@ -76,7 +76,7 @@ export class SimCluster {
     this.network = new SimNetwork(world);
     this.links = new Links(world, this.network);
     this.safety = new Safety(world, clocks.bounded);
-    this.surviving = new SurvivingCommits(world);
+    this.surviving = new SurvivingCommits(world, broken.has("sync-first-unlogged"));
     this.alone = new WritesAlone(world, this.safety);
     this.vain = new HeldInVain(world);
     this.sick = new HeldSick(world);

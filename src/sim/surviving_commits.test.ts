@@ -14,13 +14,18 @@ const PROMISE = recordOf("a", null, { b: "data-b" }, 0);
 
 /** Records as they follow each other, and servers that write. */
 class Course {
-  readonly oracle = new SurvivingCommits(new World(1));
+  readonly oracle: SurvivingCommits;
   #revision = 1;
 
-  records(epoch: number, config: JsonObject, sync: typeof PROMISE): void {
+  constructor(countsUnpromised = false) {
+    this.oracle = new SurvivingCommits(new World(1), countsUnpromised);
+  }
+
+  records(epoch: number, config: JsonObject, sync: typeof PROMISE, isInitialized = true): void {
     const revision = ++this.#revision;
     this.oracle.onRecords(cluster({
       revision,
+      ...(isInitialized ? {} : { initialize: null }),
       lock: lock({ epoch }),
       config: { value: config, revision },
       sync: { ...sync, revision },
@@ -96,4 +101,20 @@ test("a commit that the records do not promise is a violation, where the mode wa
   off.records(1, {}, ASYNCHRONOUS);
   off.records(2, ON, ASYNCHRONOUS);
   acknowledges(off, "a", 2);
+});
+
+test("a cluster that has followed another one from its beginning has no other first commit either", () => {
+  const course = new Course();
+  course.records(1, STANDBY, ASYNCHRONOUS, false);
+  course.records(1, STANDBY, ASYNCHRONOUS);
+  course.records(1, ON, ASYNCHRONOUS);
+  expect(() => acknowledges(course, "a", 1)).toThrow("is promised");
+});
+
+test("without the rule of the first promise, what no record has promised is a violation once it is lost", () => {
+  const course = new Course(true);
+  course.records(1, ON, ASYNCHRONOUS);
+  course.records(2, ON, ASYNCHRONOUS);
+  acknowledges(course, "a", 2);
+  expect(() => course.oracle.onWriter(server("b", 3, new Branch(9, "system", null, "b")))).toThrow(Violation);
 });

@@ -29,10 +29,11 @@ export class SurvivingCommits {
   #sinceEpoch: number | null = null;
   /**
    * The first epoch that was granted in a synchronous mode, if that has been on ever since: its holder has
-   * known of no other, and becomes a primary only under the promise. null: there is none.
+   * known of no other, and becomes a primary only under the promise. So does the first holder of a cluster
+   * that has followed another one from its beginning. null: there is none.
    */
   #asksSinceEpoch: number | null = null;
-  #known: Pick<DcsState, "lock" | "config"> | null = null;
+  #known: Pick<DcsState, "lock" | "config" | "initialize"> | null = null;
   /** Some configuration since the promise began has asked for its end. */
   #mayEnd = false;
   /** The last server that began to write under an epoch of its own, and its WAL then. */
@@ -42,9 +43,15 @@ export class SurvivingCommits {
   readonly #forced = new Set<number>();
 
   readonly #world: World;
+  /**
+   * What a primary of a synchronous mode acknowledges counts also where the records do not promise it: for
+   * runs in which they fail to, to see what becomes of it.
+   */
+  readonly #countsUnpromised: boolean;
 
-  constructor(world: World) {
+  constructor(world: World, countsUnpromised = false) {
     this.#world = world;
+    this.#countsUnpromised = countsUnpromised;
   }
 
   onGrant(epoch: number, by: string | undefined): void {
@@ -54,12 +61,14 @@ export class SurvivingCommits {
 
   /** The records of some member; the latest count. */
   onRecords(state: DcsState): void {
-    const { revision, clusterEpoch, sync, lock, config } = state;
+    const { revision, clusterEpoch, sync, lock, config, initialize } = state;
     if (revision <= this.#revision && clusterEpoch === this.#clusterEpoch) return;
     const isOn = isInitialized(state) && asksForPromise(config);
     const isGranted = asksForPromise(this.#known?.config ?? null) && lock.epoch > this.#known!.lock.epoch;
-    this.#asksSinceEpoch = isOn ? this.#asksSinceEpoch ?? (isGranted ? lock.epoch : null) : null;
-    this.#known = { lock, config };
+    const beginsAsStandby = follows(config) && (this.#known === null || !isInitialized(this.#known));
+    const isFirst = isGranted || beginsAsStandby;
+    this.#asksSinceEpoch = isOn ? this.#asksSinceEpoch ?? (isFirst ? lock.epoch : null) : null;
+    this.#known = { lock, config, initialize };
     const isKept = isPromised(sync) || this.#sinceEpoch === null || clusterEpoch !== this.#clusterEpoch;
     const asksForNone = !asksForPromise(config) || follows(config);
     if (!isKept && !this.#mayEnd && !asksForNone) {
@@ -67,7 +76,8 @@ export class SurvivingCommits {
     }
     if (!isKept) this.counts.ended++;
     this.#mayEnd = asksForNone || (this.#mayEnd && isPromised(sync));
-    const isGivenUp = follows(config) || !isPromised(sync);
+    const isOwed = isPromised(sync) || (this.#countsUnpromised && this.#asksSinceEpoch !== null);
+    const isGivenUp = follows(config) || !isOwed;
     if (this.#forced.has(lock.epoch) || clusterEpoch !== this.#clusterEpoch || isGivenUp) {
       this.#branches.clear();
     }
@@ -77,8 +87,9 @@ export class SurvivingCommits {
   }
 
   onAcknowledged({ name, epoch, directory }: ModelServer): void {
-    if (this.#sinceEpoch === null) this.#expectPromise(name, epoch);
-    if (this.#sinceEpoch === null || epoch === null || epoch < this.#sinceEpoch) return;
+    if (this.#sinceEpoch === null && !this.#countsUnpromised) this.#expectPromise(name, epoch);
+    const since = this.#sinceEpoch ?? (this.#countsUnpromised ? this.#asksSinceEpoch : null);
+    if (since === null || epoch === null || epoch < since) return;
     // Its server is to be rewound to the other cluster, or copied from it, as soon as it has heard of that.
     if (follows(this.#known?.config ?? null)) return;
     const { branch } = directory.position!;

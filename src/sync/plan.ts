@@ -63,6 +63,11 @@ export interface SyncRulesLeftOut {
   readonly ready?: boolean;
   readonly waits?: boolean;
   readonly cut?: boolean;
+  readonly cutFirst?: boolean;
+  readonly cutInEpoch?: boolean;
+  readonly firstPromise?: boolean;
+  readonly mixtures?: boolean;
+  readonly end?: boolean;
 }
 
 export type SyncStep =
@@ -88,7 +93,10 @@ function anyStep(view: PlanView): SyncStep | null {
   if (acknowledges && flushed === null) return wait("PostgreSQL goes by synchronous_standby_names");
   if (target === null) {
     // The promise ends with the configuration, and before the setting does.
-    if (record.leader !== null) return { kind: "record", record: ASYNCHRONOUS, flushed: [] };
+    const isOver = without.end && isSameSetting(setting, NO_SYNC);
+    if (record.leader !== null && (!without.end || isOver)) {
+      return { kind: "record", record: ASYNCHRONOUS, flushed: [] };
+    }
     return isSameSetting(setting, NO_SYNC) ? null : { kind: "setting", setting: NO_SYNC };
   }
   const goal = goalSetting(target);
@@ -96,7 +104,8 @@ function anyStep(view: PlanView): SyncStep | null {
     (without.degrade && goal.count === 0);
   // The mode is new, or the cluster has followed another one. Standbys that are logged only when they have
   // flushed come after the first commits, which the next choice could lose.
-  if (!acknowledges && record.leader === null) return firstPromise(view, target, goal);
+  const isFirst = !acknowledges && record.leader === null && !without.firstPromise;
+  if (isFirst) return firstPromise(view, target, goal);
   // A standby that is about to be promoted may have the setting already, and a record from its predecessor.
   if (!isCovered) return { kind: "record", record: bridge(view, target, goal), flushed: [] };
   if (!isSameSetting(setting, goal)) return { kind: "setting", setting: goal };
@@ -133,8 +142,9 @@ export function mixtures(from: SyncSetting, to: SyncSetting): readonly SyncSetti
 }
 
 /** Every setting by which a commit may be acknowledged until the goal is in force. */
-function onTheWay({ setting, acknowledges }: PlanView, goal: SyncSetting): readonly SyncSetting[] {
-  return acknowledges ? mixtures(setting, goal) : [goal];
+function onTheWay({ setting, acknowledges, without }: PlanView, goal: SyncSetting): readonly SyncSetting[] {
+  if (!acknowledges) return [goal];
+  return without?.mixtures ? [setting, goal] : mixtures(setting, goal);
 }
 
 function goalRecord({ self, token }: PlanView, { standbys, count }: NonNullable<SyncTarget>): SyncRecord {

@@ -303,9 +303,11 @@ const lives = [
   ...mutationsOf("src/sync/plan.ts", ["src/sync/plan.test.ts"], [
     [
       "sync-mixture",
-      "return acknowledges ? mixtures(setting, goal) : [goal];",
-      "return acknowledges ? [setting, goal] : [goal];",
+      "return without?.mixtures ? [setting, goal] : mixtures(setting, goal);",
+      "return [setting, goal];",
     ],
+    ["sync-set-unsettled", "if (acknowledges && flushed === null)", "if (false)"],
+    ["sync-promised-to-strangers", "filter(([name]) => streaming.includes(name))", "filter(() => true)"],
     [
       "sync-mixture-of-a-third",
       'own.method === "FIRST" && own.count === 1 ? own',

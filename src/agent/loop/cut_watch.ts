@@ -11,7 +11,10 @@ import type { Cut } from "../../model/cut.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import type { DcsState } from "../../model/records.ts";
 import { isPromised } from "../../sync/record.ts";
+import type { SyncRulesLeftOut } from "../../sync/plan.ts";
 import type { PostgresPort } from "../postgres/port.ts";
+
+type WalEnd = Omit<Cut, "epoch">;
 
 const LOOK_MS = 20;
 
@@ -19,18 +22,46 @@ export class CutWatch {
   /** Since when the server has been cut off under the epoch that is over; null: it is not. */
   #since: { readonly epoch: number; readonly lookMs: number } | null = null;
   #cut: Cut | null = null;
+  /** Simulator only: the end of WAL as it was when the lock became free, and a vote of an earlier choice. */
+  #early: { readonly epoch: number; readonly walEnd: WalEnd | null } | null = null;
+  #kept: Cut | null = null;
 
   /** null: it may acknowledge, or its end of WAL has not been read since. */
   get cut(): Cut | null {
     return this.#cut;
   }
 
-  /** Asks for another look while one is missing. Returns when to come again. `uncut`: simulator only. */
+  /** Asks for another look while one is missing. Returns when to come again. `without`: simulator only. */
   look(
+    records: DcsState,
+    postgres: Pick<PostgresPort, "view" | "refresh">,
+    nowMs: number,
+    without: SyncRulesLeftOut = {},
+  ): number {
+    const { lock, sync } = records;
+    const againMs = this.#look(records, postgres, nowMs, without.cut ?? false);
+    if (lock.holder !== null || !isPromised(sync)) return againMs;
+    if (without.cutFirst) this.#asOfFree(lock.epoch, postgres.view().walEnd);
+    if (without.cutInEpoch) this.#asKept(lock.epoch);
+    return againMs;
+  }
+
+  #asOfFree(epoch: number, walEnd: WalEnd | null): void {
+    if (this.#early?.epoch !== epoch || this.#early.walEnd === null) this.#early = { epoch, walEnd };
+    const { walEnd: end } = this.#early;
+    if (this.#cut !== null && end !== null) this.#cut = { epoch, ...end };
+  }
+
+  #asKept(epoch: number): void {
+    this.#kept ??= this.#cut;
+    if (this.#kept !== null) this.#cut = { ...this.#kept, epoch };
+  }
+
+  #look(
     { lock, sync }: DcsState,
     postgres: Pick<PostgresPort, "view" | "refresh">,
     nowMs: number,
-    uncut = false,
+    uncut: boolean,
   ): number {
     this.#cut = null;
     const view = lock.holder === null && isPromised(sync) ? postgres.view() : null;

@@ -20,7 +20,7 @@ import type { MemberStatus } from "../../model/member_status.ts";
 import type { Failsafe } from "../lease/failsafe.ts";
 import { BEAT_MS, type NextLook } from "./look_timer.ts";
 import { type MemberOptions, type MemberRooms, memberRooms } from "./member_rooms.ts";
-import { nodeView, ownLook, statusInput, watchdogView } from "./member_views.ts";
+import { nodeView, ownLook, statusInput, syncRulesLeftOut, watchdogView } from "./member_views.ts";
 import type { Reinitialization } from "./reinitialization.ts";
 import { DECIDE_MS, isAtRest, isHeard, NEAR_MS } from "./rest.ts";
 import { SyncWait } from "./sync_wait.ts";
@@ -267,7 +267,7 @@ export class Member {
     this.#watchStandbys(nowMs);
     const grantedHere = tenancy.tenure().kind === "holding" && tenancy.heldSinceMs > -Infinity;
     syncPen.look({ epoch: lock.epoch, revision: sync.revision, joined: tenancy.isJoined, grantedHere });
-    return cutWatch.look(dcs.state, postgres, nowMs, broken?.has("sync-uncut"));
+    return cutWatch.look(dcs.state, postgres, nowMs, broken && syncRulesLeftOut(broken));
   }
 
   #watchStandbys(nowMs: number): void {

@@ -4,6 +4,7 @@ import type { NodeView } from "../../brain/keep/view.ts";
 import type { BrokenRules } from "../../dcs/broken_rules.ts";
 import { isUnfenced } from "../../model/life.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
+import type { SyncRulesLeftOut } from "../../sync/plan.ts";
 import type { WatchdogView } from "../lease/watchdog.ts";
 import { leftGroup } from "../peers/left_group.ts";
 import type { MemberRooms } from "./member_rooms.ts";
@@ -46,7 +47,7 @@ export function nodeView(
     ailments: options.ailments?.() ?? null,
     skipLeaseCheck: broken?.has("promote-before-renewal") ?? false,
     standstills: flushWatch.standstills,
-    syncFrozen: syncPen.isFrozen(dcs.state.sync.revision),
+    syncFrozen: syncPen.isFrozen(dcs.state.sync.revision) && !broken?.has("sync-late-record"),
     ...(broken === undefined || broken.size === 0 ? {} : { syncWithout: syncRulesLeftOut(broken) }),
     statuses: voter.board.seen(nowMs),
     ...(dcs.state.initialize === null ? forFounder(rooms, nowMs) : {}),
@@ -131,7 +132,7 @@ export function ownLook(rooms: MemberRooms, { stopping }: Wishes, nowMs: number)
 }
 
 /** Simulator only. */
-function syncRulesLeftOut(broken: BrokenRules): NodeView["syncWithout"] {
+export function syncRulesLeftOut(broken: BrokenRules): SyncRulesLeftOut {
   return {
     covers: broken.has("sync-set-first"),
     flushed: broken.has("sync-log-first"),
@@ -139,6 +140,11 @@ function syncRulesLeftOut(broken: BrokenRules): NodeView["syncWithout"] {
     ready: broken.has("sync-promote-bare"),
     waits: broken.has("sync-checkpointer-late"),
     cut: broken.has("sync-uncut"),
+    cutFirst: broken.has("sync-early-end"),
+    cutInEpoch: broken.has("sync-old-vote"),
+    firstPromise: broken.has("sync-first-unlogged"),
+    mixtures: broken.has("sync-mixed-senders"),
+    end: broken.has("sync-off-unlogged"),
   };
 }
 

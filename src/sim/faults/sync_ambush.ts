@@ -6,9 +6,10 @@
 import { cutFault, directionsOf, type Prng } from "../../../raft/sim/mod.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { SyncRule } from "../../dcs/broken_rules.ts";
-import { configure } from "../requests.ts";
 import type { SimCluster } from "../sim_cluster.ts";
-import type { SimMember } from "../sim_member.ts";
+import { change, crash, cutPair, downOnceFree, type Scene, withoutRaft } from "./ambush_tools.ts";
+import { firstPromise } from "./first_promise_ambush.ts";
+import { fewerVotes, lateRecord, mixedSenders, offAndOn } from "./setting_ambushes.ts";
 
 export const SYNC_AMBUSHES = [
   "zombie",
@@ -21,16 +22,23 @@ export const SYNC_AMBUSHES = [
   "first-second",
   "just-promised",
   "stale-sender",
+  "first-promise",
+  "fewer-votes",
+  "mixed-senders",
+  "off-and-on",
+  "late-record",
 ] as const;
 export type SyncAmbush = typeof SYNC_AMBUSHES[number];
 
 /** From its beginning until every host, link and clock is as it was. */
 export const LONGEST_AMBUSH_MS = 32_000;
 
-/** The ambush that shows soonest that the rule is missing; null: any faults do. */
-export function ambushAgainst(rule: SyncRule): SyncAmbush | null {
+/** The ambush that shows soonest that the rule is missing. */
+export function ambushAgainst(rule: SyncRule): SyncAmbush {
   switch (rule) {
     case "sync-uncut":
+    case "sync-early-end":
+    case "sync-old-vote":
       return "zombie";
     case "sync-one-vote":
       return "stale-voter";
@@ -43,13 +51,20 @@ export function ambushAgainst(rule: SyncRule): SyncAmbush | null {
     case "sync-degrade-alone":
       return "left-alone";
     case "sync-promote-bare":
-      return "new-primary-dies";
     case "sync-checkpointer-late":
       return "just-promised";
     case "sync-stale-sender":
       return "stale-sender";
-    default:
-      return null;
+    case "sync-first-unlogged":
+      return "first-promise";
+    case "sync-set-first":
+      return "fewer-votes";
+    case "sync-mixed-senders":
+      return "mixed-senders";
+    case "sync-off-unlogged":
+      return "off-and-on";
+    case "sync-late-record":
+      return "late-record";
   }
 }
 
@@ -59,31 +74,52 @@ export function modeFor(ambush: SyncAmbush | null): JsonObject {
     case "stale-first":
     case "slow-replacement":
       return { synchronous_mode: "on", synchronous_node_count: 1 };
+    case "zombie":
+      return { synchronous_mode: "quorum", synchronous_node_count: 1, ttl: 3, failsafe_mode: false };
     case "made-anew":
     case "stale-voter":
     case "left-alone":
     case "stale-sender":
+    case "late-record":
       return { synchronous_mode: "quorum", synchronous_node_count: 1 };
     case "just-promised":
       return { synchronous_mode: "on", synchronous_node_count: 2, ttl: 3 };
-    case "new-primary-dies":
-      return { synchronous_mode: "on", synchronous_node_count: 2 };
+    case "fewer-votes":
+    case "mixed-senders":
+      return { synchronous_mode: "quorum", synchronous_node_count: 2, maximum_lag_on_syncnode: -1 };
+    case "off-and-on":
+      return { synchronous_mode: "on", synchronous_node_count: 1, synchronous_mode_strict: false };
+    case "first-promise":
+      return { synchronous_mode: "on", synchronous_node_count: 1, ttl: 3 };
     default:
       return {};
   }
 }
 
-interface Scene {
-  readonly cluster: SimCluster;
-  readonly random: Prng;
-  readonly holder: SimMember;
-  readonly voters: readonly SimMember[];
-  /** The other members with data. */
-  readonly others: readonly SimMember[];
+/** With two members that have data they show nothing. */
+const NEED_THREE: readonly (SyncAmbush | null)[] = [
+  "zombie",
+  "stale-sender",
+  "first-promise",
+  "fewer-votes",
+  "mixed-senders",
+  "late-record",
+];
+
+export function needsThree(ambush: SyncAmbush | null): boolean {
+  return NEED_THREE.includes(ambush);
 }
 
 /** What was begun; null: it makes no sense now. */
 export function syncAmbush(cluster: SimCluster, kind: SyncAmbush, random: Prng): string | null {
+  const text = kind === "first-promise" ? firstPromise(cluster, random) : ofPrimary(cluster, kind, random);
+  return text === null ? null : `${kind}: ${text}`;
+}
+
+type PrimaryAmbush = Exclude<SyncAmbush, "first-promise">;
+
+/** What happens to a primary whose standbys are promised. */
+function ofPrimary(cluster: SimCluster, kind: PrimaryAmbush, random: Prng): string | null {
   const records = cluster.latestRecords();
   const holder = cluster.find(records?.lock.holder ?? "");
   if (!records || !holder?.server.writesUnderLock) return null;
@@ -91,30 +127,20 @@ export function syncAmbush(cluster: SimCluster, kind: SyncAmbush, random: Prng):
   const rest = cluster.members.filter((member) => member !== holder && !member.isWitness);
   const voters = rest.filter(({ name }) => named.includes(name));
   const scene = { cluster, random, holder, voters, others: rest.filter((one) => !voters.includes(one)) };
-  if (voters.length === 0) return null;
-  const text = AMBUSHES[kind](scene);
-  return text === null ? null : `${kind}: ${text}`;
+  return voters.length === 0 ? null : AMBUSHES[kind](scene);
 }
 
-/**
- * Raft forgets a slow holder while its standbys still stream from it, and the agents of those that are not
- * granted the lock do nothing for a while.
- */
+/** Raft forgets a slow holder while its standbys still stream from it, and are slow to let go of it. */
 function zombie({ cluster, random, holder }: Scene): string {
   const { rate } = holder.host;
-  const end = cluster.watchLock(({ holder: next }) => {
-    if (next === null || next === holder.name) return;
-    end();
-    for (const one of cluster.members) {
-      if (one !== holder && one.name !== next && one.agent.alive) one.agent.pause(random.between(500, 3000));
-    }
-  });
-  cluster.world.after(15_000, end);
+  const others = cluster.members.filter((one) => one !== holder);
+  for (const { server } of others) server.repointMs = random.between(500, 3000);
   holder.host.setRate(0.3);
-  const cut = cluster.links.cutRaft(directionsOf(holder.id, cluster.ids()), 0);
+  const back = withoutRaft(cluster, holder);
   cluster.world.after(random.between(9000, 14_000), () => {
-    cut.end();
+    back();
     holder.host.setRate(rate);
+    for (const { server } of others) server.repointMs = 0;
   });
   return `${holder.name} is slow, and without raft`;
 }
@@ -126,9 +152,7 @@ function staleFirst({ cluster, random, holder, voters, others }: Scene): string 
   if (stale === undefined || synced === undefined) return null;
   cutPair(cluster, holder, stale, 3000);
   cluster.world.after(random.between(500, 2500), () => crash(cluster, holder, random.between(9000, 14_000)));
-  onceFree(cluster, () => {
-    for (const ms of [0, 150, 300, 500]) cluster.world.after(ms, () => synced.server.immediate(0));
-  });
+  downOnceFree(cluster, synced);
   return `${holder.name} dies, ${stale.name} lags, ${synced.name} is not up`;
 }
 
@@ -238,7 +262,7 @@ function justPromised(scene: Scene): string | null {
 
 /**
  * More standbys are to acknowledge than before, and a WAL sender stands still before it has read that. One
- * standby then gets nothing any more, and the other ones are not up when the holder dies.
+ * standby then gets nothing any more, and the others are not up when the lock becomes free.
  */
 function staleSender({ cluster, random, holder, voters }: Scene): string | null {
   const [behind, ...ahead] = voters;
@@ -249,18 +273,14 @@ function staleSender({ cluster, random, holder, voters }: Scene): string | null 
   if (!change(cluster, { synchronous_node_count: voters.length })) return null;
   world.after(standsMs * 0.7, () => behind.server.receivesNothing = true);
   world.after(standsMs + random.between(500, 1500), () => {
-    for (const one of [holder, ...ahead]) crash(cluster, one, random.between(9000, 14_000));
+    crash(cluster, holder, random.between(9000, 14_000));
+    for (const one of ahead) downOnceFree(cluster, one);
     behind.server.receivesNothing = false;
   });
-  return `${holder.name} is to wait for ${voters.length}, and dies with all but ${behind.name}`;
+  return `${holder.name} is to wait for ${voters.length}, and dies when ${behind.name} is behind`;
 }
 
-/** An operator changes the configuration, with the first member that takes it. */
-function change(cluster: SimCluster, values: JsonObject): boolean {
-  return cluster.members.some((member) => configure(member, (value) => ({ ...value, ...values })));
-}
-
-const AMBUSHES: Readonly<Record<SyncAmbush, (scene: Scene) => string | null>> = {
+const AMBUSHES: Readonly<Record<PrimaryAmbush, (scene: Scene) => string | null>> = {
   zombie,
   "stale-first": staleFirst,
   "stale-voter": staleFirst,
@@ -271,28 +291,8 @@ const AMBUSHES: Readonly<Record<SyncAmbush, (scene: Scene) => string | null>> = 
   "first-second": firstSecond,
   "just-promised": justPromised,
   "stale-sender": staleSender,
+  "fewer-votes": fewerVotes,
+  "mixed-senders": mixedSenders,
+  "off-and-on": offAndOn,
+  "late-record": lateRecord,
 };
-
-function crash({ world }: SimCluster, member: SimMember, forMs: number): void {
-  member.killHost();
-  world.after(forMs, () => member.boot());
-}
-
-/** Nothing passes between the two; raft finds its way through the third. */
-export function cutPair({ network, world }: SimCluster, a: SimMember, b: SimMember, forMs: number): void {
-  const ways = [[a.id, b.id], [b.id, a.id]] as const;
-  for (const way of ways) network.cut(...way);
-  world.after(forMs, () => {
-    for (const way of ways) network.heal(...way);
-  });
-}
-
-function onceFree(cluster: SimCluster, run: () => void): void {
-  let told = false;
-  const end = cluster.watchLock(({ holder }) => {
-    if (holder !== null || told) return;
-    told = true;
-    run();
-  });
-  cluster.world.after(12_000, end);
-}
