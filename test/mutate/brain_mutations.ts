@@ -1053,8 +1053,16 @@ const timelines: readonly Mutation[] = [
     ["rewound-by-a-false-history", "...(isInOrder ?", "...(true ?"],
   ]),
   ...mutationsOf("src/agent/postgres/stray_histories.ts", ["src/agent/postgres/stray_histories.test.ts"], [
-    ["history-of-own-wal-removed", "timeline <= end.timeline || ", ""],
-    ["stopped-again-for-the-archive", "!== this.#textOf(timeline)) return true;", "!== null) return true;"],
+    ["history-of-own-wal-removed", "timeline > end.timeline :", "true :"],
+    ["history-of-wal-not-read-removed", "control !== null && this", "true || this"],
+    ["history-passed-stays", "this.#begins(timeline, sure.timeline) < sure.lsn", "false"],
+    ["history-of-rewound-data-removed", "if (timeline <= control.timeline) return false;", ""],
+    [
+      "stopped-again-for-a-file-that-stays",
+      "if (this.#left.get(timeline) === text && !this.#passed.includes(timeline)) return false;",
+      "",
+    ],
+    ["stopped-again-for-the-archive", "!== text) return true;", "!== null) return true;"],
   ]),
 ];
 

@@ -70,7 +70,7 @@ export class HistoryComparison {
         this.#context.histories.replace(others.timeline, others.history);
       }
       const strays = verdict === "same"
-        ? [...this.#context.histories.note(others), ...await this.#stays()]
+        ? [...this.#context.histories.note(others, end), ...await this.#stays()]
         : [];
       memory.loss.other = verdict === "diverged" ? others : null;
       const noRewind = memory.rewoundInVain === others.timeline

@@ -32,6 +32,8 @@ const POLL_MS = 20;
  * position as soon as it is up, and is no candidate before.
  */
 const WAL_END_WAIT_MS = 2_000;
+/** The same before a history file is removed, for which the server was stopped. */
+const REMOVAL_WAIT_MS = 30_000;
 
 /** A first start waits so long for the limit of what slots may hold; later it takes a reload. */
 const ROOM_WAIT_MS = 300;
@@ -90,7 +92,7 @@ export class PostgresRun {
     const { directory } = memory.found;
     const begun = directory.kind === "half-written" && directory.what === "bootstrap" && epoch !== null;
     if (directory.kind !== "valid" && !begun) return `the data directory is ${directory.kind}`;
-    if (memory.diskEnd === null && epoch === null) await atMost(clock, WAL_END_WAIT_MS, context.readWalEnd());
+    if (epoch === null) await this.#untilWalEnd();
     if (memory.walBudgetMib === null) await atMost(clock, ROOM_WAIT_MS, context.lookAtRoom());
     files.removePromoteTrigger();
     const own = staysOnTimeline ? this.#timelineToStayOn() : {};
@@ -103,7 +105,7 @@ export class PostgresRun {
     else if (memory.restored !== null) files.markRestored();
     else files.markPrimary();
     memory.following = epoch === null ? follow : null;
-    if (epoch === null) context.histories.remove(memory.diskEnd);
+    if (epoch === null) context.histories.remove(memory.diskEnd, memory.found.control);
     if (epoch === null && follow !== null) await this.#copies.install();
     if (signal.aborted) return CANCELLED;
     memory.failure = null;
@@ -123,6 +125,13 @@ export class PostgresRun {
     const failed = await this.untilReady(signal);
     if (failed !== null && guard.view().lastExit?.fenced === true) memory.endedWithLease();
     return failed;
+  }
+
+  async #untilWalEnd(): Promise<void> {
+    const { histories, parts: { clock, memory } } = this.#context;
+    const isKnown = histories.areFound ? isWhole(memory.diskEnd) : memory.diskEnd !== null;
+    const waitMs = histories.areFound ? REMOVAL_WAIT_MS : WAL_END_WAIT_MS;
+    if (!isKnown) await atMost(clock, waitMs, this.#context.readWalEnd());
   }
 
   /** The tracked server accepts connections, or it has ended. */
