@@ -280,6 +280,21 @@ test("what is not well with a member is shown below the table, and in the format
   ]);
 });
 
+test("a clock that is wrong is shown below the table, and in the formats for programs", async () => {
+  cluster.port.change({ clockOffMs: { node2: -90_400, node3: 7_200_000 } });
+  const { out } = await cluster.ctl(["list"]);
+  expect(out).toContain(
+    " Clock: node2 is 90 s behind the time of day that node1 goes by\n" +
+      " Clock: node3 is 7200 s ahead of the time of day that node1 goes by\n",
+  );
+  const rows = JSON.parse((await cluster.ctl(["list", "-f", "json"])).out) as { [key: string]: string }[];
+  expect(rows.map(({ Clock }) => Clock)).toEqual([
+    undefined,
+    "90 s behind the time of day",
+    "7200 s ahead of the time of day",
+  ]);
+});
+
 test("what ails synchronous replication is shown below the table, and in the formats for programs", async () => {
   const since = "2026-01-01T00:00:00.000Z";
   const detail = "commits wait for 1 of b, and none of them streams from here";

@@ -1,6 +1,6 @@
 /** What stands in each column of the table of members: patronictl's wording. */
 import type { ClusterMemberJson } from "../../src/api/client.ts";
-import { ailmentText, copyText, isStopped, stopText, troubleCell } from "./members_footer.ts";
+import { ailmentText, clockText, copyText, isStopped, stopText, troubleCell } from "./members_footer.ts";
 import type { Cell, Format, Row } from "./output.ts";
 import { yamlFlowText, yamlText } from "./yaml_text.ts";
 
@@ -47,6 +47,7 @@ export function memberCells(
     ...(isStopped(member) ? { "Stop reason": stopText(agent!.last_stop!) } : {}),
     ...(agent?.copy ? { Copy: copyText(agent.copy) } : {}),
     ...(agent?.ailments ? { Ailments: agent.ailments.map(ailmentText).join("\n") } : {}),
+    ...(agent?.clock_off_s === undefined ? {} : { Clock: clockText(agent.clock_off_s) }),
     ...(agent?.sync_troubles ? { "Sync troubles": agent.sync_troubles.map(troubleCell).join("\n") } : {}),
   };
 }

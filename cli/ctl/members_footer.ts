@@ -73,6 +73,10 @@ export function copyText({ from, by, done_bytes, total_bytes, bytes_per_second }
   });
 }
 
+export function clockText(offS: number): string {
+  return `${Math.abs(offS)} s ${offS > 0 ? "ahead of" : "behind"} the time of day`;
+}
+
 export function footer(
   { members, pause, failsafe_mode_is_active: failsafe, scheduled_switchover: scheduled, agent }: ClusterJson,
   extended: boolean,
@@ -106,6 +110,12 @@ export function footer(
   for (const { name, agent: own } of members) {
     for (const ailment of own?.ailments ?? []) lines.push(` Ailing: ${name}, ${ailmentText(ailment)}`);
     for (const trouble of own?.sync_troubles ?? []) lines.push(troubleText(name, trouble));
+  }
+  for (const { name, agent: own } of members) {
+    if (own?.clock_off_s === undefined) continue;
+    lines.push(
+      ` Clock: ${name} is ${clockText(own.clock_off_s)} that ${agent?.answered_by ?? "others"} goes by`,
+    );
   }
   for (const member of members) {
     const stop = member.agent?.last_stop;

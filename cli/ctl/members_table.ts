@@ -29,7 +29,7 @@ const OPTIONAL: readonly (readonly [string, (member: ClusterMemberJson) => boole
 ];
 const WATCHDOG = "Watchdog";
 /** Only in formats that name each cell: those read by column keep their columns. */
-const NAMED_ONLY = ["Stop reason", "Copy", "Ailments", "Sync troubles"];
+const NAMED_ONLY = ["Stop reason", "Copy", "Ailments", "Sync troubles", "Clock"];
 const ALL = [...COLUMNS, "Lag in MB", ...OPTIONAL.map(([name]) => name), WATCHDOG, ...NAMED_ONLY];
 
 /** null: patronictl's. */

@@ -105,6 +105,7 @@ const member = openFields({ name: anyText, role: anyText, state: anyText, api_ur
     needs_reinit: anyText,
     ailments,
     sync_troubles: syncTroubles,
+    clock_off_s: number,
   }),
 });
 

@@ -200,6 +200,7 @@ function heldState({ needsReinit, running, state }: ShownStatus): string {
 function ownFields(view: ApiView, status: ShownStatus): Pick<ClusterMemberJson, "agent"> {
   const { watchdog, before, lastStop, leadFailure, copy, copyFailed, needsReinit } = status;
   const { reloadRefused, certificatesEnding, slotsAtRisk, following, ailments, syncTroubles } = status;
+  const offMs = Object.hasOwn(view.clockOffMs ?? {}, status.name) ? view.clockOffMs![status.name] : undefined;
   const agent = {
     ...(following === null || following === shownLeader(view.dcs) ? {} : { follows: following }),
     ...(copy === undefined ? {} : { copy: copyJson(copy) }),
@@ -214,6 +215,7 @@ function ownFields(view: ApiView, status: ShownStatus): Pick<ClusterMemberJson, 
     ...(slotsAtRisk === undefined ? {} : { slots_at_risk: slotsAtRisk.map(riskJson) }),
     ...(ailments === undefined || ailments.length === 0 ? {} : { ailments }),
     ...(syncTroubles === undefined ? {} : { sync_troubles: syncTroubles }),
+    ...(offMs === undefined ? {} : { clock_off_s: Math.round(offMs / 1000) }),
   };
   return Object.keys(agent).length === 0 ? {} : { agent };
 }

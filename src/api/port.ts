@@ -112,6 +112,11 @@ export interface ApiView {
   /** This member's own status as broadcast; null on a witness. */
   readonly status: MemberStatus | null;
   readonly statuses: readonly SeenStatus[];
+  /**
+   * Wall clocks that are a minute or more away from the time that most members have: by how much each is ahead,
+   * ms. @default none
+   */
+  readonly clockOffMs?: { readonly [member: string]: number };
   /** Members that speak, and are not of the raft group any more. */
   readonly removed: readonly string[];
   readonly progress: ClusterProgress;

@@ -262,6 +262,8 @@ export interface ClusterMemberJson {
     readonly ailments?: readonly Ailment[];
     /** What is not well with synchronous replication, as the holder of the lock says it. */
     readonly sync_troubles?: readonly SyncTrouble[];
+    /** So far its clock is ahead of the time of day that the member that answers goes by: a minute or more. */
+    readonly clock_off_s?: number;
   };
 }
 

@@ -60,6 +60,29 @@ test("with three clocks, what is scheduled goes by the two that agree, whichever
   }
 });
 
+test("the clock that differs from most is named, this host's too, once enough was heard", () => {
+  const RIGHT = 1_700_000_000_000;
+  const { at, skews } = skewsAt(RIGHT);
+  const hear = (words: number, bMs: number, cMs: number) => {
+    for (let word = 0; word < words; word++) {
+      skews.heard("b", bMs);
+      skews.heard("c", cMs);
+    }
+  };
+  const members = ["a", "b", "c", "never-heard"];
+  hear(9, RIGHT + 7_200_000, RIGHT + 59_000);
+  expect(skews.offMs(members, "a")).toEqual({});
+  hear(1, RIGHT + 7_200_000, RIGHT + 59_000);
+  expect(skews.offMs(members, "a")).toEqual({ b: 7_200_000 });
+  // Of two that differ, the other one.
+  expect(skews.offMs(["a", "b"], "a")).toEqual({ b: 7_200_000 });
+  hear(10, RIGHT, RIGHT);
+  at.wall = RIGHT - 90_000;
+  expect(skews.offMs(members, "a")).toEqual({ a: -90_000 });
+  at.wall = RIGHT;
+  expect(skews.offMs(members, "a")).toEqual({});
+});
+
 test("a clock that is a minute or more away is told of once, and once when it is right again", () => {
   const log = new MemoryLog();
   const { skews } = skewsAt(100_000_000, log);

@@ -53,6 +53,24 @@ export class ClockSkews {
     return this.#parts.wallMs() + agreedAheadMs(ahead);
   }
 
+  /**
+   * Clocks, `own` included, that are far from that time: ms by which each is ahead. Members that have not said
+   * enough yet are left out. Two members that differ each take the other's for wrong.
+   */
+  offMs(members: readonly string[], own: string): { readonly [member: string]: number } {
+    const agreedAhead = this.agreedMs(members) - this.#parts.wallMs();
+    const ownMs = this.#ownMs();
+    const others = members.flatMap((member) => {
+      const differences = member === own ? undefined : this.#differences.get(member);
+      if (differences === undefined || differences.last.length < KEPT) return [];
+      return [[member, differences.truest - ownMs] as const];
+    });
+    const off = [[own, 0] as const, ...others].map(([member, ahead]) =>
+      [member, ahead - agreedAhead] as const
+    );
+    return Object.fromEntries(off.filter(([, ms]) => Math.abs(ms) >= FAR_MS));
+  }
+
   #ownMs(): number {
     const { clock, wallMs } = this.#parts;
     return wallMs() - clock.now();

@@ -61,6 +61,7 @@ type SharedView = Pick<
   | "dcsAgeMs"
   | "dcsLastSeenS"
   | "statuses"
+  | "clockOffMs"
   | "removed"
   | "progress"
   | "witnesses"
@@ -178,7 +179,7 @@ export class ClusterApi {
 
   protected sharedView(nowMs: number): SharedView {
     const { config, raft, dcs, wallMs, logCounts } = this.#options;
-    const { board, dynamic, loop } = this.#voter;
+    const { board, dynamic, loop, skews } = this.#voter;
     const status = raft.status();
     const dcsAgeMs = this.#leaderAgeMs(status, nowMs);
     const statuses = board.seen(nowMs);
@@ -191,6 +192,7 @@ export class ClusterApi {
       dcsAgeMs,
       dcsLastSeenS: dcsAgeMs === null ? 0 : Math.floor((wallMs() - dcsAgeMs) / 1000),
       statuses,
+      clockOffMs: skews.offMs(statuses.map(({ status }) => status.name), config().name),
       removed,
       progress: clusterProgress(dcs.state, statuses, board.primaryLsn ?? 0, dynamic.postgresql.useSlots),
       witnesses: board.witnesses(nowMs),
