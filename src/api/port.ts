@@ -113,8 +113,8 @@ export interface ApiView {
   readonly status: MemberStatus | null;
   readonly statuses: readonly SeenStatus[];
   /**
-   * Wall clocks that are a minute or more away from the time that most members have: by how much each is ahead,
-   * ms. @default none
+   * Wall clocks that are a minute or more away from the time that most members have: by how much each is
+   * ahead, ms. @default none
    */
   readonly clockOffMs?: { readonly [member: string]: number };
   /** Members that speak, and are not of the raft group any more. */

@@ -52,7 +52,6 @@ export interface StatusJson {
     readonly raft_leader: string | null;
     readonly watchdog?: WatchdogFieldsJson;
     readonly witness?: true;
-    /** The outcome of the last reinitialize. */
     readonly reinitialize?: ReinitializeStatus;
     /** What it follows, where that is not the leader: another member, or the remote primary. */
     readonly follows?: string;
@@ -248,7 +247,6 @@ export interface ClusterMemberJson {
     readonly slots_at_risk?: readonly SlotAtRiskJson[];
     /** What it follows, where that is not the leader: another member, or the remote primary. */
     readonly follows?: string;
-    /** With state `creating replica`. */
     readonly copy?: CopyJson;
     /** Why this member has no data: its last copy failed. */
     readonly copy_failed?: string;

@@ -54,8 +54,8 @@ export class ClockSkews {
   }
 
   /**
-   * Clocks, `own` included, that are far from that time: ms by which each is ahead. Members that have not said
-   * enough yet are left out. Two members that differ each take the other's for wrong.
+   * Clocks, `own` included, that are far from that time: ms by which each is ahead. Members that have not
+   * said enough yet are left out. Two members that differ each take the other's for wrong.
    */
   offMs(members: readonly string[], own: string): { readonly [member: string]: number } {
     const agreedAhead = this.agreedMs(members) - this.#parts.wallMs();
