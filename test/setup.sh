@@ -142,7 +142,7 @@ make_stage() {
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   chmod 755 "$stage"
-  cp dist/agent "$stage/agent"
+  cp "${AGENT_BINARY:-dist/agent}" "$stage/agent"
   chmod 755 "$stage/agent"
   [ -z "$AGENT_USER" ] || chown "$AGENT_USER" "$stage"
   tree=$root
@@ -187,8 +187,11 @@ npm_packages
 debian_packages
 ordinary_user
 [ "$what" != prepare ] || exit 0
-say "compiling"
-./compile.sh
+# AGENT_BINARY: the program that is tried, instead of one that is made now.
+if [ -z "${AGENT_BINARY:-}" ]; then
+  say "compiling"
+  ./compile.sh
+fi
 make_stage
 export AGENT_BINARY=$stage/agent AGENT_USER
 bun=$root/node_modules/.bin/bun
@@ -219,12 +222,12 @@ case $what in
       test_file "${jobs[0]}" || status=1
       exit $status
     fi
-    # They mostly wait: two at a time take little more than half of the time. The longest texts take longest and come
-    # first; what a file printed is shown when it has ended.
+    # They mostly wait: two at a time (TEST_JOBS: as many) take little more than half of the time. The longest texts take
+    # longest and come first; what a file printed is shown when it has ended.
     export -f say as_user test_file show_file
     export stage tree bun
     set -m # a process group of its own, which can be ended
-    ls -S "${jobs[@]}" | xargs -P 2 -n 1 bash -c 'show_file "$1"' - &
+    ls -S "${jobs[@]}" | xargs -P "${TEST_JOBS:-2}" -n 1 bash -c 'show_file "$1"' - &
     queue=$!
     set +m
     trap 'kill -TERM -- "-$queue" 2>/dev/null || true; rm -rf "$stage"' EXIT

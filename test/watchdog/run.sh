@@ -38,8 +38,12 @@ if ! command -v qemu-system-x86_64 >/dev/null || ! command -v cpio >/dev/null ||
     skip "apt-get could not install qemu-system-x86, busybox-static and cpio"
 fi
 
-say "compiling"
-./compile.sh "$work/agent"
+if [ -n "${AGENT_BINARY:-}" ]; then
+  cp "$AGENT_BINARY" "$work/agent"
+else
+  say "compiling"
+  ./compile.sh "$work/agent"
+fi
 export AGENT_USER=${AGENT_USER:-postgres}
 for driver in "$@"; do
   case $driver in
