@@ -19,6 +19,8 @@ import { withCluster } from "./with_cluster.ts";
 const MIB = 1024 * 1024;
 const HEALTHY_MS = 120_000;
 const DEAD_MS = 120_000;
+/** By then the programs of the floor have let go of the code of their start (src/lib/idle_code.ts). */
+const FLOOR_SETTLE_MS = 25_000;
 /** How long wake-ups are counted before the floor is made to have as many. */
 const COUNT_MS = 5000;
 const LISTS = 10;
@@ -83,8 +85,9 @@ async function measureTogether(
   floor: Floor,
   { settleMs, watchMs, say }: PeerOptions,
 ): Promise<Measurement[]> {
-  const groups = await groupsOf(cluster, peer, floor, say);
   await sleep(settleMs);
+  const groups = await groupsOf(cluster, peer, floor, say);
+  await sleep(FLOOR_SETTLE_MS);
   const before = groups.map(({ hosts }) => hosts.map(look));
   await sleep(watchMs);
   const found: Measurement[] = [];
