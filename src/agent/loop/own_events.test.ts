@@ -199,6 +199,10 @@ test("rewinds, copies and restarts are told when they are done, and not when the
   const done = (kind: "rewind" | "clone" | "restart", ok: boolean) =>
     look({}, { last: { [kind]: { kind, ok, atMs: 9000, detail: "", failures: ok ? 0 : 1, from: "b" } } });
   expect(told(look(), done("rewind", true))).toMatchObject([{ kind: "rewound", facts: { epoch: EPOCH } }]);
+  const leader = { ...done("rewind", true), dcs: cluster({ lock: lock({ holder: "a" }) }) };
+  expect(told(look(), leader).find(({ kind }) => kind === "rewound")).toMatchObject({
+    text: "rewound to the history of the remote primary",
+  });
   expect(told(look(), done("clone", true))).toMatchObject([
     { kind: "cloned", text: "copied from b", facts: { other: "b" } },
   ]);

@@ -183,7 +183,9 @@ function* dataChanges(before: OwnLook, now: OwnLook): Iterable<Found> {
     yield { kind: "wal-lost", text, facts: { ...facts, ...lossFacts(lost) }, agoMs: now.nowMs - lost.atMs };
   }
   if (hasDone("rewind") !== null) {
-    yield { kind: "rewound", text: `rewound to the history of ${lock.holder ?? "the primary"}`, facts };
+    // The leader of a standby cluster.
+    const other = lock.holder === now.name ? "the remote primary" : lock.holder ?? "the primary";
+    yield { kind: "rewound", text: `rewound to the history of ${other}`, facts };
   }
   const clone = hasDone("clone");
   if (clone !== null) {
