@@ -345,6 +345,26 @@ describe("removing a member", () => {
     propose(cluster, "on", leader);
   });
 
+  test("who hears no leader believes one member that it was removed, and takes part again when it is started", () => {
+    const cluster = started();
+    propose(cluster, "before");
+    const [mad, told, third] = cluster.ids as [number, number, number];
+    for (const id of [mad, third]) cluster.stop(id);
+    const victim = cluster.member(told);
+    cluster.until("it hears no leader", () => victim.node.status().leader === null);
+    const liar = cluster.network.transport(mad);
+    liar.start({ onFrame: () => {}, onPeer: () => {} });
+    cluster.clock.advance(10);
+    expect(liar.send(told, ADMISSION_CHANNEL, encodeAdmission(4711, { kind: "removed" }))).toBe(true);
+    cluster.until("it has stopped", () => victim.events.some(({ kind }) => kind === "removed"));
+    liar.close();
+    cluster.stop(told);
+    // With the third one it is a majority: it votes, or leads, with the log that it had.
+    for (const id of [told, third]) cluster.start(id);
+    propose(cluster, "after");
+    expect(voters(cluster.leader())).toContain(told);
+  });
+
   test("a leader hands over first", () => {
     const cluster = started();
     const old = cluster.leader();
