@@ -4,9 +4,12 @@
  * faults: promote-cluster, and demote-cluster.
  */
 import type { Prng } from "../../raft/sim/mod.ts";
+import { whyNotPromoted } from "../agent/rest/config_judge.ts";
+import type { MemberStatus } from "../model/member_status.ts";
 import { STANDBY_CLUSTER } from "./remote.ts";
 import { setStandbyCluster } from "./requests.ts";
 import type { SimCluster } from "./sim_cluster.ts";
+import type { SimMember } from "./sim_member.ts";
 
 export type Origin = "empty" | "running" | "standby";
 
@@ -59,8 +62,7 @@ export function runByHand(cluster: SimCluster): void {
 
 /**
  * Asks members, until the faults are over, to promote the standby cluster, to demote it, and so on, as the
- * commands allow it: one that has no data yet is not promoted, since it would begin with data of its own
- * (src/agent/rest/config_judge.ts).
+ * commands allow it: one that has no data is not promoted (src/agent/rest/config_judge.ts).
  */
 export function changeRoles(cluster: SimCluster, untilMs: number, random: Prng, isSync: boolean): void {
   const { world, safety, remoteAddress } = cluster;
@@ -76,11 +78,17 @@ export function changeRoles(cluster: SimCluster, untilMs: number, random: Prng, 
       // Demoted to what is no copy of it, and promoted again: nothing of it is to be lost by that.
       if (!isStandby) remoteAddress.isMistaken = random.chance(MISTAKE_RATE);
       const asked = random.pick(cluster.members);
-      const done = setStandbyCluster(asked, isStandby ? null : STANDBY_CLUSTER);
+      const isRefused = isStandby && whyNotPromoted({ initialize }, heardBy(asked)) !== null;
+      const done = !isRefused && setStandbyCluster(asked, isStandby ? null : STANDBY_CLUSTER);
       const what = isStandby ? "promote-cluster" : "demote-cluster";
       if (done) world.log.add("operator", `${what}, asked of ${asked.name}`);
     }
     world.after(random.between(...roleMs), change);
   };
   world.after(random.between(...roleMs), change);
+}
+
+function heardBy({ host, member, witness }: SimMember): readonly MemberStatus[] {
+  const voter = (member ?? witness)?.voter;
+  return voter === undefined ? [] : voter.board.seen(host.nowMs()).map(({ status }) => status);
 }

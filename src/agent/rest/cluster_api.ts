@@ -86,16 +86,17 @@ export class ClusterApi {
     this.#options = options;
     const { raft, dcs, config, clock } = options;
     const records = () => dcs.state;
+    const heard = () =>
+      voter.board.seen(clock.now()).filter(({ ageMs }) => ageMs < STATE_KNOWN_MS).map(({ status }) => status);
     const others = () =>
-      voter.board.seen(clock.now()).filter(({ status, ageMs }) =>
-        status.name !== config().name && ageMs < STATE_KNOWN_MS
-      ).map(({ status: { name, apiUrl } }) => ({ name, apiUrl }));
+      heard().filter(({ name }) => name !== config().name).map(({ name, apiUrl }) => ({ name, apiUrl }));
     const own = (value: JsonObject) => this.checkConfig(value);
     this.records = new RecordChanges({
       records,
       config,
       proposer: voter.proposer,
       wallMs: options.wallMs,
+      heard,
       check: (value, present) => checkEverywhere({ config, others, own }, value, present),
     });
     this.#raftChanges = new RaftChanges({

@@ -7,6 +7,7 @@ import type { ConfigCheck } from "../../model/config_check.ts";
 import type { DynamicConfig, LocalConfig } from "../../model/config.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { isSet } from "../../model/merge.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
 import { type DcsState, isInitialized } from "../../model/records.ts";
 import { remoteOf } from "../../model/standby_cluster.ts";
 import { otherMembers, syncCheck } from "../../model/sync_fit.ts";
@@ -49,13 +50,15 @@ export function membersCheck(
   present: JsonObject | null,
   config: LocalConfig,
   state: Pick<DcsState, "members" | "lock" | "initialize">,
+  heard: readonly Pick<MemberStatus, "directoryUsable">[],
 ): ConfigCheck {
   const keys = (one: JsonObject) => effectiveDynamic(one, config).config;
   const [wanted, before] = [keys(value), present === null ? null : keys(present)];
   const { refusals, warnings } = syncCheck(wanted, before, otherMembers(state));
-  const isTooEarly = endsStandbyCluster(wanted, before) && !isInitialized(state);
+  const withoutData = endsStandbyCluster(wanted, before) ? whyNotPromoted(state, heard) : null;
+  const found = withoutData === null ? [] : [withoutData];
   return {
-    refusals: [...refusals, ...(isTooEarly ? [NO_DATA_YET] : []), ...ownMembers(wanted, before, state)],
+    refusals: [...refusals, ...found, ...ownMembers(wanted, before, state)],
     warnings,
   };
 }
@@ -89,6 +92,22 @@ function endsStandbyCluster(wanted: DynamicConfig, before: DynamicConfig | null)
   return before !== null && before.standbyCluster !== null && wanted.standbyCluster === null;
 }
 
+/**
+ * Why a standby cluster should not end now; null: it may. Its members may have moved their data aside after a
+ * `demote-cluster`, for a copy of the remote primary that nobody has made yet: without the key nobody makes
+ * it.
+ */
+export function whyNotPromoted(
+  state: Pick<DcsState, "initialize">,
+  heard: readonly Pick<MemberStatus, "directoryUsable">[],
+): string | null {
+  if (!isInitialized(state)) return NO_DATA_YET;
+  return heard.some(({ directoryUsable }) => directoryUsable) ? null : DATA_IS_COPIED;
+}
+
+const DATA_IS_COPIED =
+  "standby_cluster: no member that is heard has data at the moment, and without the key " +
+  "none would copy the remote primary's: there would be no primary. Wait until the leader runs (agent ctl list)";
 /** A copy that is under way, or that a member has which is not heard just now, would be left over. */
 const NO_DATA_YET = "standby_cluster: this standby cluster has no data yet, and without the key its " +
   "members would make an empty database of their own. Wait until its leader runs (agent ctl list)";

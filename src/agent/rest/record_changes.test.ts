@@ -13,6 +13,7 @@ import { RecordChanges } from "./record_changes.ts";
 function changes(
   state: Partial<DcsState> = {},
   found = NOTHING_FOUND,
+  heard = [{ directoryUsable: true }],
 ): { readonly records: RecordChanges; readonly proposed: unknown[] } {
   const proposed: unknown[] = [];
   const proposer: Pick<Proposer, "request"> = {
@@ -26,6 +27,7 @@ function changes(
     config: () => parsedConfig(MINIMAL),
     proposer,
     wallMs: () => Date.parse("2030-01-01T00:00:00Z"),
+    heard: () => heard,
     check: () => Promise.resolve(found),
   });
   return { records, proposed };
@@ -224,6 +226,19 @@ test("a standby cluster without data is not promoted, as that would make an empt
   expect(await founded.records.patchConfig({ standby_cluster: null }, null, false)).toMatchObject({
     kind: "ok",
   });
+});
+
+test("nor one whose members have all moved their data aside, for a copy that is not made yet", async () => {
+  const config = { value: { standby_cluster: { host: "10.0.0.9" } }, revision: 3, ttlMs: 5000 };
+  const state = { config, initialize: { by: "a", incarnation: 1, systemId: "7" } } as Partial<DcsState>;
+  const promote = (heard: boolean[], force = false) =>
+    changes(state, NOTHING_FOUND, heard.map((directoryUsable) => ({ directoryUsable })))
+      .records.patchConfig({ standby_cluster: null }, null, force);
+  const why = expect.stringContaining("no member that is heard has data at the moment");
+  expect(await promote([false, false])).toMatchObject({ kind: "hopeless", reason: why });
+  expect(await promote([])).toMatchObject({ kind: "hopeless", reason: why });
+  expect(await promote([false, true])).toMatchObject({ kind: "ok" });
+  expect(await promote([false, false], true)).toMatchObject({ kind: "ok", warnings: [why] });
 });
 
 test("a cluster is not demoted to a member of its own: it would take no writes, and follow nobody; forced it is", async () => {

@@ -11,6 +11,7 @@ import type { LocalConfig } from "../../model/config.ts";
 import type { ConfigCheck } from "../../model/config_check.ts";
 import { withOffset } from "../../model/iso_time.ts";
 import type { JsonObject } from "../../model/json.ts";
+import type { MemberStatus } from "../../model/member_status.ts";
 import { applyPatch } from "../../model/merge.ts";
 import {
   type DcsState,
@@ -29,6 +30,8 @@ export interface RecordChangesOptions {
   readonly config: () => LocalConfig;
   readonly proposer: Pick<Proposer, "request">;
   readonly wallMs: () => number;
+  /** What the members that are heard said last. */
+  readonly heard: () => readonly Pick<MemberStatus, "directoryUsable">[];
   /** Asks the members what they find in a configuration. */
   readonly check: (value: JsonObject, present: JsonObject | null) => Promise<ConfigCheck>;
 }
@@ -66,7 +69,7 @@ export class RecordChanges {
     const refused = configRefusals(value, before, config());
     if (refused.length > 0) return { kind: "invalid", reason: refused.join("; ") };
     const found = [
-      membersCheck(value, before, config(), this.#options.records()),
+      membersCheck(value, before, config(), this.#options.records(), this.#options.heard()),
       await check(value, before),
     ];
     const refusals = found.flatMap((one) => one.refusals);

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { DynamicConfig } from "../../model/config.ts";
 import type { MemberStatus } from "../../model/member_status.ts";
+import { beginCopy } from "../../model/copy_status.ts";
 import type { DcsState, FailsafeRecord } from "../../model/records.ts";
 import { recordOf } from "../../sync/record.ts";
 import { cluster, DYNAMIC, FREE, life, lock, status } from "../testing.ts";
@@ -86,6 +87,27 @@ test("acknowledged transactions that only a member has which may not be promoted
     .toBeNull();
 });
 
+test("a cluster whose data is gone from all that are heard is said, and who has data that is silent", () => {
+  const free = records({ lock: lock(FREE) });
+  const empty = (name: string) => status(name, { directoryUsable: false });
+  const text = operatorNeeded(free, [empty("a"), empty("b")]);
+  expect(text).toContain("no member that is heard has data. Start the other members");
+  expect(operatorNeeded(free, [empty("a"), empty("b")], [status("c")])).toContain("Start c.");
+  expect(operatorNeeded(free, [empty("a"), status("b")])).toBeNull();
+  // One restores a backup.
+  expect(
+    operatorNeeded(free, [
+      empty("a"),
+      status("b", { directoryUsable: false, copy: beginCopy("an archive", false) }),
+    ]),
+  ).toBeNull();
+  expect(operatorNeeded(free, [])).toBeNull();
+  expect(operatorNeeded(records({ lock: lock({}) }), [empty("b")])).toBeNull();
+  // Somebody copies the remote primary.
+  const following = { ...DYNAMIC, standbyCluster: { host: "10.0.0.9" } as DynamicConfig["standbyCluster"] };
+  expect(room.operatorNeeded(free, following, [empty("a"), empty("b")])).toBeNull();
+});
+
 test("an unfenced epoch whose holder is silent is said with the command that ends it", () => {
   const unfenced = records({ lock: lock({ unfenced: true }) });
   expect(operatorNeeded(unfenced, heard("b", "c"))).toContain("agent ctl failover --candidate b");
@@ -136,7 +158,7 @@ test("a cluster that nobody founds because the only data is a silent member's na
   expect(operatorNeeded(unfounded, [empty, status("b", { primaryDirectory: true })], [status("a")]))
     .toBeNull();
   expect(operatorNeeded(unfounded, [], [status("a")])).toBeNull();
-  expect(operatorNeeded(records({ lock: lock(FREE) }), [empty], [status("a")])).toBeNull();
+  expect(operatorNeeded(records({ lock: lock(FREE) }), [empty], [status("a")])).not.toContain("forms");
 });
 
 test("standbys alone found no cluster, unless one is claimed, followed from elsewhere, or a primary may run", () => {
@@ -186,6 +208,5 @@ test("where only former primaries have data, the latest one is named", () => {
   // The last holder itself gets the lock back; so does a standby.
   expect(operatorNeeded(state, [former("a", 900), former("c", 950)])).toBeNull();
   expect(operatorNeeded(state, [former("c", 950), status("b")])).toBeNull();
-  expect(operatorNeeded(state, [empty])).toBeNull();
   expect(operatorNeeded(records({ lock: lock({}) }), [former("c", 950)])).toBeNull();
 });

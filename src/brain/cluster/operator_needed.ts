@@ -39,6 +39,7 @@ export function operatorNeeded(
   }
   const former = silentData({ dcs: state, dynamic }, heard, silent) ??
     onlyStandbys({ dcs: state, dynamic }, heard) ??
+    nobodyHasData({ dcs: state, dynamic }, heard, silent) ??
     onlyFormerPrimary({ dcs: state, dynamic }, heard);
   if (former !== null) return former;
   const unproven = nobodyProves(state, dynamic, heard);
@@ -187,6 +188,25 @@ function onlyStandbys(view: Unfounded, heard: readonly MemberStatus[]): string |
   } a standby's data, and no member that is ` +
     "heard has its primary's. Start the agent on that primary's host. If there is none any more: " +
     'docs/operations.md, "Only standbys are left"';
+}
+
+/**
+ * A cluster whose data is gone from every member that is heard: the disks were lost, or its members had given
+ * up their data for a copy of another cluster's when they were told not to follow that one any more. A method
+ * that needs no primary (`no_leader`) may bring it back: while one works, nobody is needed.
+ */
+function nobodyHasData(
+  { dcs, dynamic }: { readonly dcs: DcsState; readonly dynamic: DynamicConfig },
+  heard: readonly MemberStatus[],
+  silent: readonly MemberStatus[],
+): string | null {
+  if (!isInitialized(dcs) || dcs.lock.holder !== null || dynamic.standbyCluster !== null) return null;
+  const isThere = ({ directoryUsable, copy }: MemberStatus) => directoryUsable || copy !== undefined;
+  if (heard.length === 0 || heard.some(isThere)) return null;
+  const has = silent.filter(({ directoryUsable }) => directoryUsable).map(({ name }) => name).sort();
+  const start = has.length === 0 ? "Start the other members" : `Start ${has.join(" and ")}`;
+  return `nobody can be promoted: no member that is heard has data. ${start}. If there is no data anywhere: ` +
+    'docs/operations.md, "No member has data"';
 }
 
 /**
