@@ -10,6 +10,7 @@ import {
   status,
   STOPPED,
 } from "../testing.ts";
+import type { DynamicConfig } from "../../model/config.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import { BUSY } from "./busy.ts";
 import { type Case, decides, failed, FAST, IMMEDIATE, KILL, PAUSED } from "./testing.ts";
@@ -46,6 +47,10 @@ function startingAlone(change: Partial<NodeView> = {}, own: Partial<PostgresView
   });
 }
 
+const BEHIND_REMOTE = {
+  dynamic: { ...DYNAMIC, standbyCluster: { host: "10.0.0.9" } as DynamicConfig["standbyCluster"] },
+};
+
 const CASES: readonly Case[] = [
   [
     "a standby that cannot come up without WAL, and follows nobody, is stopped to get it",
@@ -62,6 +67,18 @@ const CASES: readonly Case[] = [
   ["it has some time to replay what it has", startingAlone({ startingForMs: 9_999 }), "busy"],
   ["without a primary it waits", startingAlone({ statuses: [] }), "busy"],
   ["one that follows somebody gets its WAL there", startingAlone({}, { following: "a" }), "busy"],
+  [
+    "but not from the leader of a standby cluster, which was rewound since then",
+    startingAlone({ ...BEHIND_REMOTE, roleMs: 90_001 }, { following: "a" }),
+    "starts-in-vain",
+    IMMEDIATE,
+  ],
+  [
+    "where it was such a leader before, it has its WAL",
+    startingAlone({ ...BEHIND_REMOTE, roleMs: 90_000 }, { following: "a" }),
+    "busy",
+  ],
+  ["a change of other settings is none", startingAlone({ roleMs: 90_001 }, { following: "a" }), "busy"],
   [
     "not one that follows the last primary, which was rewound and has that WAL no more",
     startingAlone({}, { following: "c" }),

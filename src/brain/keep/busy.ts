@@ -92,14 +92,15 @@ function promotionHangs(view: NodeView): Outcome | null {
  * A standby that was started without an upstream, or with one that is its upstream no more, and whose data is
  * not consistent without more WAL (after a rewind whose primary died), never comes up: nothing ends that
  * start, and a server that does not answer is pointed at nobody. Its former upstream may live: rewound
- * itself, it has that WAL no more. Stopped, it is compared and started with the present upstream. One with
- * much to replay loses a part of its replay, once.
+ * itself, it has that WAL no more. That may be its present one, where the cluster was told to follow another
+ * one since the start began. Stopped, it is compared and started with the present upstream. One with much to
+ * replay loses a part of its replay, once.
  */
 function startsInVain(view: NodeView): Outcome | null {
   const { postgres: { action, process, following, writable }, dynamic, tenure, name } = view;
   if (dynamic.pause || tenure === "holding" || process !== "starting" || writable) return null;
   if (action !== null && action.kind !== "start") return null;
-  if (following !== null && following === followed(view)?.name) return null;
+  if (following !== null && following === followed(view)?.name && !mayBeRewound(view)) return null;
   if (view.startingForMs < GRANTED_START_MS || isArchiveOnly(name, view)) return null;
   const primary = livingHolder(view);
   if (primary === null) return null;
@@ -108,6 +109,13 @@ function startsInVain(view: NodeView): Outcome | null {
     how: "immediate",
     checkpoint: false,
   });
+}
+
+/** The leader of a standby cluster may have another history than when the present start began. */
+function mayBeRewound(
+  { dynamic: { standbyCluster }, nowMs, startingForMs, roleMs = null }: NodeView,
+): boolean {
+  return standbyCluster !== null && roleMs !== null && roleMs > nowMs - startingForMs;
 }
 
 function busy({ postgres: { action } }: NodeView): Outcome | null {
@@ -140,7 +148,7 @@ export const BUSY: readonly NodeRule[] = [
   {
     name: "starts-in-vain",
     when:
-      "A standby that was started without an upstream, or with one that it is to follow no more, has not come up for 10 s, and the holder is a running primary. Not in pause.",
+      "A standby that was started without an upstream, with one that it is to follow no more, or before the cluster was told to follow another one, has not come up for 10 s, and the holder is a running primary or standby leader. Not in pause.",
     then: "Stops it: it is compared, and started as a standby of the holder.",
     decide: startsInVain,
   },
