@@ -47,7 +47,9 @@ function startingAlone(change: Partial<NodeView> = {}, own: Partial<PostgresView
   });
 }
 
+/** The holder is the leader of a standby cluster. */
 const BEHIND_REMOTE = {
+  statuses: [seen(status("a", { role: "standby_leader" }))],
   dynamic: { ...DYNAMIC, standbyCluster: { host: "10.0.0.9" } as DynamicConfig["standbyCluster"] },
 };
 
