@@ -267,6 +267,7 @@ const holder = [
   ]),
   ...keep("standby_leader", [
     ["promised-data-given-up", "if (isPromised(view.dcs.sync)) {", "if (false) {"],
+    ["set-aside-by-a-verdict-of-another-server", " || (roleMs !== null && verdict.atMs < roleMs)", ""],
     ["standby-leader-waits-in-vain", "if (!waits && verdict(view, remote)", "if (verdict(view, remote)"],
     [
       "standby-leader-stopped-at-once",

@@ -169,6 +169,15 @@ const CASES: readonly Case[] = [
     COMPARE,
   ],
   [
+    "nor on one from before a change of the configuration, by which another server may be followed",
+    leader({
+      roleMs: 99_001,
+      postgres: postgres({ ...DEMOTED, ...found("diverged", 99_000), last: failed("rewind", 2) }),
+    }),
+    "rewind-remote",
+    COMPARE,
+  ],
+  [
     "where no copy is allowed the lock goes to another member",
     leader({
       dynamic: { ...IN.dynamic, postgresql: { ...DYNAMIC.postgresql, rejoin: ["hold"] } },

@@ -91,7 +91,7 @@ function rewind(view: NodeView): Outcome | null {
   const stays = noCopy(view);
   // What is moved aside is to come back from that server. The verdict may be from before its address led to
   // a server of another database system, or to none, and no copy would follow.
-  if (stays === null && isVerdictOld(view.postgres.divergence!, view.nowMs)) {
+  if (stays === null && mayBeOfAnother(view, view.postgres.divergence!)) {
     return decide(`comparing histories with ${remote.name} once more, before a copy of it`, {
       kind: "compare-history",
       with: remote,
@@ -101,6 +101,11 @@ function rewind(view: NodeView): Outcome | null {
   const needs = `needs reinit: its history differs from that of ${remote.name}; ${why}; ${stays}`;
   // Alone it keeps the lock: nobody else could lead, and a release would be granted back to it.
   return someoneElseCan(view) ? letGo(needs, view) : decide(needs);
+}
+
+/** Also after any change of the configuration: the cluster may have been told to follow another server. */
+function mayBeOfAnother({ nowMs, roleMs = null }: NodeView, verdict: { readonly atMs: number }): boolean {
+  return isVerdictOld(verdict, nowMs) || (roleMs !== null && verdict.atMs < roleMs);
 }
 
 /** Also while the remote primary does not answer: reads are served, and nothing is lost by it. */
@@ -198,7 +203,7 @@ export const STANDBY_LEADER: readonly NodeRule[] = [
     name: "rewind-remote",
     when: "The standby leader's PostgreSQL is stopped, and its history differs from the remote primary's.",
     then:
-      "Waits until it is logged that no transactions are promised. Runs pg_rewind; where that cannot be used or failed, and a comparison of the last 10 s says the same, moves the directory aside and keeps it, or hands the lock over where `rejoin` allows no copy.",
+      "Waits until it is logged that no transactions are promised. Runs pg_rewind; where that cannot be used or failed, and a comparison of the last 10 s and since the last change of the configuration says the same, moves the directory aside and keeps it, or hands the lock over where `rejoin` allows no copy.",
     decide: rewind,
   },
   {
