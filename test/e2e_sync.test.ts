@@ -233,6 +233,8 @@ story("every process is killed at once: nothing is lost", async (fixture) => {
 const FIRST_SECONDS = [
   { mode: "quorum", strict: false, afterMs: 700 },
   { mode: "on", strict: true, afterMs: 300 },
+  { mode: "quorum", strict: true, afterMs: 100 },
+  { mode: "on", strict: false, afterMs: 500 },
 ] as const;
 for (const { mode, strict, afterMs } of FIRST_SECONDS) {
   story(

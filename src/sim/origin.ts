@@ -70,15 +70,15 @@ export function changeRoles(cluster: SimCluster, untilMs: number, random: Prng, 
   world.after(untilMs - world.now(), () => remoteAddress.isMistaken = false);
   const change = () => {
     if (world.now() >= untilMs) return;
-    const { config, initialize } = cluster.latestRecords() ?? {};
+    const { config, initialize, lock } = cluster.latestRecords() ?? {};
     const isStandby = config?.value["standby_cluster"] !== undefined;
-    if (config && initialize && initialize.systemId !== "") {
+    if (config && lock && initialize && initialize.systemId !== "") {
       // Asked for, it may take effect at any later moment, and somewhere before it is known here.
       if (isStandby) safety.readOnly = false;
       // Demoted to what is no copy of it, and promoted again: nothing of it is to be lost by that.
       if (!isStandby) remoteAddress.isMistaken = random.chance(MISTAKE_RATE);
       const asked = random.pick(cluster.members);
-      const isRefused = isStandby && whyNotPromoted({ initialize }, heardBy(asked)) !== null;
+      const isRefused = isStandby && whyNotPromoted({ initialize, lock }, heardBy(asked)) !== null;
       const done = !isRefused && setStandbyCluster(asked, isStandby ? null : STANDBY_CLUSTER);
       const what = isStandby ? "promote-cluster" : "demote-cluster";
       if (done) world.log.add("operator", `${what}, asked of ${asked.name}`);

@@ -998,6 +998,10 @@ const inSimulation = [
       "(postgres)) return null;",
     ],
   ]),
+  ...mutationsOf("src/agent/rest/config_judge.ts", ["src/agent/rest"], [
+    ["promoted-without-data", "if (!heard.some(({ directoryUsable }) => directoryUsable))", "if (false)"],
+    ["promoted-while-its-leader-is-rewound", "leader === undefined || leader.running", "true"],
+  ]),
   ...mutationsOf("src/model/postgres_view.ts", ["src/brain/keep/fence.test.ts"], [
     [
       "promoted-by-others-hangs-in-its-stop",

@@ -50,7 +50,7 @@ export function membersCheck(
   present: JsonObject | null,
   config: LocalConfig,
   state: Pick<DcsState, "members" | "lock" | "initialize">,
-  heard: readonly Pick<MemberStatus, "directoryUsable">[],
+  heard: readonly HeardData[],
 ): ConfigCheck {
   const keys = (one: JsonObject) => effectiveDynamic(one, config).config;
   const [wanted, before] = [keys(value), present === null ? null : keys(present)];
@@ -92,17 +92,25 @@ function endsStandbyCluster(wanted: DynamicConfig, before: DynamicConfig | null)
   return before !== null && before.standbyCluster !== null && wanted.standbyCluster === null;
 }
 
+/** What a member that is heard said last. */
+export type HeardData = Pick<MemberStatus, "name" | "directoryUsable" | "running">;
+
 /**
- * Why a standby cluster should not end now; null: it may. Its members may have moved their data aside after a
- * `demote-cluster`, for a copy of the remote primary that nobody has made yet: without the key nobody makes
- * it.
+ * Why a standby cluster should not end now; null: it may. After a `demote-cluster` its members may have moved
+ * their data aside for a copy of the remote primary that is not made yet, and that nobody makes without the
+ * key. And a leader that was rewound has no consistent data before it has had WAL of the remote primary,
+ * which it does not get without the key.
  */
 export function whyNotPromoted(
-  state: Pick<DcsState, "initialize">,
-  heard: readonly Pick<MemberStatus, "directoryUsable">[],
+  state: Pick<DcsState, "initialize" | "lock">,
+  heard: readonly HeardData[],
 ): string | null {
   if (!isInitialized(state)) return NO_DATA_YET;
-  return heard.some(({ directoryUsable }) => directoryUsable) ? null : DATA_IS_COPIED;
+  if (!heard.some(({ directoryUsable }) => directoryUsable)) return DATA_IS_COPIED;
+  const leader = heard.find(({ name }) => name === state.lock.holder);
+  if (leader === undefined || leader.running) return null;
+  return `standby_cluster: PostgreSQL of the leader, ${leader.name}, does not run at the moment, and what it has may need ` +
+    "WAL of the remote primary, which it does not get without the key. Wait until it runs (agent ctl list)";
 }
 
 const DATA_IS_COPIED =

@@ -8,12 +8,13 @@ import { NOTHING_FOUND } from "../../model/config_check.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { DcsState, FailoverRecord } from "../../model/records.ts";
 import type { Proposer } from "../lease/proposer.ts";
+import type { HeardData } from "./config_judge.ts";
 import { RecordChanges } from "./record_changes.ts";
 
 function changes(
   state: Partial<DcsState> = {},
   found = NOTHING_FOUND,
-  heard = [{ directoryUsable: true }],
+  heard: readonly HeardData[] = [{ name: "a", directoryUsable: true, running: true }],
 ): { readonly records: RecordChanges; readonly proposed: unknown[] } {
   const proposed: unknown[] = [];
   const proposer: Pick<Proposer, "request"> = {
@@ -231,14 +232,24 @@ test("a standby cluster without data is not promoted, as that would make an empt
 test("nor one whose members have all moved their data aside, for a copy that is not made yet", async () => {
   const config = { value: { standby_cluster: { host: "10.0.0.9" } }, revision: 3, ttlMs: 5000 };
   const state = { config, initialize: { by: "a", incarnation: 1, systemId: "7" } } as Partial<DcsState>;
-  const promote = (heard: boolean[], force = false) =>
-    changes(state, NOTHING_FOUND, heard.map((directoryUsable) => ({ directoryUsable })))
+  const promote = (heard: boolean[], force = false, ledBy: string | null = null, running = true) => {
+    const lock = { ...emptyState().lock, holder: ledBy };
+    const said = heard.map((directoryUsable, i) => ({ name: "abc"[i]!, directoryUsable, running }));
+    return changes({ ...state, lock }, NOTHING_FOUND, said)
       .records.patchConfig({ standby_cluster: null }, null, force);
+  };
   const why = expect.stringContaining("no member that is heard has data at the moment");
   expect(await promote([false, false])).toMatchObject({ kind: "hopeless", reason: why });
   expect(await promote([])).toMatchObject({ kind: "hopeless", reason: why });
   expect(await promote([false, true])).toMatchObject({ kind: "ok" });
   expect(await promote([false, false], true)).toMatchObject({ kind: "ok", warnings: [why] });
+  // Its leader is being rewound.
+  const notUp = { kind: "hopeless", reason: expect.stringContaining("of the leader, a, does not run") };
+  expect(await promote([true, true], false, "a", false)).toMatchObject(notUp);
+  expect(await promote([true, true], false, "a")).toMatchObject({ kind: "ok" });
+  // Lost with its host: the others have what there is.
+  expect(await promote([true, true], false, "c", false)).toMatchObject({ kind: "ok" });
+  expect(await promote([true, true], false, null, false)).toMatchObject({ kind: "ok" });
 });
 
 test("a cluster is not demoted to a member of its own: it would take no writes, and follow nobody; forced it is", async () => {

@@ -11,7 +11,6 @@ import type { LocalConfig } from "../../model/config.ts";
 import type { ConfigCheck } from "../../model/config_check.ts";
 import { withOffset } from "../../model/iso_time.ts";
 import type { JsonObject } from "../../model/json.ts";
-import type { MemberStatus } from "../../model/member_status.ts";
 import { applyPatch } from "../../model/merge.ts";
 import {
   type DcsState,
@@ -20,7 +19,7 @@ import {
   scheduledRestartOf,
 } from "../../model/records.ts";
 import type { CommandOutcome, Proposer } from "../lease/proposer.ts";
-import { configRefusals, configWarnings, membersCheck } from "./config_judge.ts";
+import { configRefusals, configWarnings, type HeardData, membersCheck } from "./config_judge.ts";
 
 /** Requests that come at the same moment replace each other. */
 const REPLACE_TRIES = 5;
@@ -31,7 +30,7 @@ export interface RecordChangesOptions {
   readonly proposer: Pick<Proposer, "request">;
   readonly wallMs: () => number;
   /** What the members that are heard said last. */
-  readonly heard: () => readonly Pick<MemberStatus, "directoryUsable">[];
+  readonly heard: () => readonly HeardData[];
   /** Asks the members what they find in a configuration. */
   readonly check: (value: JsonObject, present: JsonObject | null) => Promise<ConfigCheck>;
 }
