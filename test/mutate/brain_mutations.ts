@@ -787,7 +787,11 @@ const agent = [
     ["overdue-restart-killed-while-it-writes", "if (!endsInOrder) return kill(why);", "return kill(why);"],
     ["old-restart-gives-the-lock-up", " || restart.atMs < heldSinceMs", ""],
     ["in-vain-behind-a-former-primary", " && following === followed(view)?.name", ""],
-    ["in-vain-behind-a-rewound-standby-leader", " && !mayBeRewound(view)", ""],
+    [
+      "in-vain-behind-a-rewound-standby-leader",
+      "if (following !== null && mayBeRewound(view))",
+      "if (false)",
+    ],
     ["in-vain-after-any-change", "standbyCluster !== null && roleMs", "roleMs"],
   ]),
   ...mutationsOf("src/dcs/requests.ts", ["src/dcs"], [

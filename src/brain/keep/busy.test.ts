@@ -76,6 +76,12 @@ const CASES: readonly Case[] = [
     IMMEDIATE,
   ],
   [
+    "nor is it streamed from for a moment: it may be promoted again at once",
+    startingAlone({ ...BEHIND_REMOTE, startingForMs: 500, roleMs: 99_501, statuses: [] }, { following: "a" }),
+    "starts-in-vain",
+    IMMEDIATE,
+  ],
+  [
     "where it was such a leader before, it has its WAL",
     startingAlone({ ...BEHIND_REMOTE, roleMs: 90_000 }, { following: "a" }),
     "busy",

@@ -92,26 +92,33 @@ function promotionHangs(view: NodeView): Outcome | null {
  * A standby that was started without an upstream, or with one that is its upstream no more, and whose data is
  * not consistent without more WAL (after a rewind whose primary died), never comes up: nothing ends that
  * start, and a server that does not answer is pointed at nobody. Its former upstream may live: rewound
- * itself, it has that WAL no more. That may be its present one, where the cluster was told to follow another
- * one since the start began. Stopped, it is compared and started with the present upstream. One with much to
- * replay loses a part of its replay, once.
+ * itself, it has that WAL no more. Stopped, it is compared and started with the present upstream. One with
+ * much to replay loses a part of its replay, once.
  */
 function startsInVain(view: NodeView): Outcome | null {
   const { postgres: { action, process, following, writable }, dynamic, tenure, name } = view;
   if (dynamic.pause || tenure === "holding" || process !== "starting" || writable) return null;
   if (action !== null && action.kind !== "start") return null;
-  if (following !== null && following === followed(view)?.name && !mayBeRewound(view)) return null;
+  if (following !== null && mayBeRewound(view)) return anew(`${following} may have another history by now`);
+  if (following !== null && following === followed(view)?.name) return null;
   if (view.startingForMs < GRANTED_START_MS || isArchiveOnly(name, view)) return null;
   const primary = livingHolder(view);
-  if (primary === null) return null;
-  return decide(`it does not come up without WAL of ${primary.name}: stopping, to start as its standby`, {
+  return primary === null ? null : anew(`it does not come up without WAL of ${primary.name}`);
+}
+
+function anew(why: string): Outcome {
+  return decide(`${why}: stopping, to start as the holder's standby after a comparison`, {
     kind: "stop",
     how: "immediate",
     checkpoint: false,
   });
 }
 
-/** The leader of a standby cluster may have another history than when the present start began. */
+/**
+ * The leader of a standby cluster may have been rewound since the present start began. A server that does not
+ * answer yet cannot be taken from it, and would stream from it again: on a timeline of the same number, which
+ * it may begin when it is promoted, over WAL that differs.
+ */
 function mayBeRewound(
   { dynamic: { standbyCluster }, nowMs, startingForMs, roleMs = null }: NodeView,
 ): boolean {
@@ -148,7 +155,7 @@ export const BUSY: readonly NodeRule[] = [
   {
     name: "starts-in-vain",
     when:
-      "A standby that was started without an upstream, with one that it is to follow no more, or before the cluster was told to follow another one, has not come up for 10 s, and the holder is a running primary or standby leader. Not in pause.",
+      "A standby that was started without an upstream, or with one that it is to follow no more, has not come up for 10 s, and the holder is a running primary or standby leader. Or the cluster was told to follow another one since the start began. Not in pause.",
     then: "Stops it: it is compared, and started as a standby of the holder.",
     decide: startsInVain,
   },
