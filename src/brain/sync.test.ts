@@ -240,6 +240,10 @@ test("a server that may never come up promises nothing: it would be the only one
   const stopped = { ...STOPPED, directory: lacking };
   expect(first({ ...stopped, walEnd: { timeline: 1, lsn: 2000 } })).toMatchObject(promises);
   expect(first({ ...stopped, walEnd: { timeline: 1, lsn: 1999 } })).toBe(null);
+  // Not read yet; while it is rewound.
+  expect(first({ ...stopped, walEnd: null })).toBe(null);
+  const rewound = { kind: "half-written", what: "rewind" } as const;
+  expect(first({ ...STOPPED, directory: rewound, walEnd: { timeline: 1, lsn: 2000 } })).toBe(null);
 });
 
 test("in strict mode the first client of a new cluster waits", () => {

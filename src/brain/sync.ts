@@ -76,13 +76,21 @@ function logs(record: SyncRecord, flushed: readonly string[], { dcs }: Pick<Node
   return { kind: "sync-record", epoch: dcs.lock.epoch, record, flushed, expectRevision: dcs.sync.revision };
 }
 
+/**
+ * A stopped server of which it is not known whether it comes up: it is being rewound or copied, or the end of
+ * a standby's WAL is not read yet. A standby is started as one first, and promises when it is up.
+ */
+function isUnsure({ postgres: { directory, walEnd } }: NodeView): boolean {
+  return directory.kind !== "valid" || (directory.standbySignal && walEnd === null);
+}
+
 /** The next step of the holder; null: none is left. */
 export function syncStep(view: NodeView): SyncStep | null {
   const { name, dcs, dynamic, postgres, syncFrozen, syncWithout } = view;
   const { process, writable, sync } = postgres;
   const { settledLsn } = sync;
   // A server that may never come up has nothing to promise, and must not be the only one that may lead.
-  const mayStay = process === "none" ? needsWal(view) : process !== "running";
+  const mayStay = process === "none" ? isUnsure(view) || needsWal(view) : process !== "running";
   if (!isPromised(dcs.sync) && !writable && mayStay) return null;
   // Nothing has ever been promised, and nothing is asked for.
   if (dynamic.synchronousMode === "off" && !isPromised(dcs.sync) && sync.setting.count === 0) return null;

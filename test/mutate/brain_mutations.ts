@@ -792,6 +792,8 @@ const agent = [
       "if (following !== null && mayBeRewound(view))",
       "if (false)",
     ],
+    ["rewound-for-nobody-waits", "  const lacksWal = isRewoundForNobody(view);", "  const lacksWal = false;"],
+    ["rewound-under-another-epoch", " || rewind.atMs < heldSinceMs", ""],
     ["in-vain-after-any-change", "standbyCluster !== null && roleMs", "roleMs"],
   ]),
   ...mutationsOf("src/dcs/requests.ts", ["src/dcs"], [
@@ -1107,6 +1109,7 @@ const synchronous: readonly Mutation[] = [
       "&& false) return null;",
     ],
     ["promised-by-one-that-lacks-wal", "needsWal(view) : process", "false : process"],
+    ["promised-while-it-is-rewound", "isUnsure(view) || needsWal", "needsWal"],
     ["sync-promoted-before-commits-wait", "sync.commitsWait || ", "true || "],
   ]),
   ...mutationsOf("src/brain/cluster/operator_needed.ts", ["src/brain"], [

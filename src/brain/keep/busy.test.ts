@@ -30,6 +30,22 @@ function restarting(forMs: number, server: Partial<PostgresView> = {}): NodeView
 }
 
 const RUNNING_ACTION = { sinceMs: 99_000, detail: "" };
+/** The holder's start to be promoted, after a rewind. */
+function startingRewound(sinceMs: number, change: Partial<NodeView> = {}): NodeView {
+  const rewind = { kind: "rewind", ok: true, atMs: 89_000, detail: "", failures: 0 } as const;
+  return holder({
+    heldSinceMs: 80_000,
+    postgres: postgres({
+      process: "starting",
+      inRecovery: null,
+      following: null,
+      action: { kind: "start", sinceMs, detail: "" },
+      last: { rewind },
+    }),
+    ...change,
+  });
+}
+
 /** A standby that was started without an upstream. */
 function startingAlone(change: Partial<NodeView> = {}, own: Partial<PostgresView> = {}): NodeView {
   return node({
@@ -194,6 +210,16 @@ const CASES: readonly Case[] = [
     "standby-starting",
   ],
   ["beyond that it is ended", starting(300_000), "start-overdue", KILL],
+  [
+    "after 10 s where it was rewound to follow a cluster that it does not follow any more",
+    startingRewound(90_000),
+    "start-overdue",
+    KILL,
+  ],
+  ["not before", startingRewound(90_001), "busy"],
+  ["while it follows that cluster it is waited for", startingRewound(90_000, BEHIND_REMOTE), "busy"],
+  ["nor does a rewind of an earlier epoch count", startingRewound(90_000, { heldSinceMs: 89_001 }), "busy"],
+  ["without another member it is waited for all the same", startingRewound(90_000, { statuses: [] }), "busy"],
   ["a primary, too", starting(300_000, { writable: true, epoch: 3 }), "start-overdue", KILL],
   ["without another member it is waited for", { ...starting(300_000), statuses: [] }, "standby-starting"],
   [

@@ -43,8 +43,26 @@ function isStartOverdue(view: NodeView): boolean {
 
 function startOverdue(view: NodeView): Outcome | null {
   if (view.dynamic.pause || view.tenure !== "holding") return null;
-  if (!isStartOverdue(view) || !someoneElseCan(view)) return null;
-  return kill(`primary_start_timeout of ${view.dynamic.primaryStartTimeoutS} s is over: handing over`);
+  const lacksWal = isRewoundForNobody(view);
+  if ((!lacksWal && !isStartOverdue(view)) || !someoneElseCan(view)) return null;
+  return kill(
+    lacksWal
+      ? "it was rewound to follow another cluster, and does not come up without that one's WAL: handing over"
+      : `primary_start_timeout of ${view.dynamic.primaryStartTimeoutS} s is over: handing over`,
+  );
+}
+
+/**
+ * The leader of a standby cluster was rewound, and the cluster was told to follow nobody before its server
+ * had come up. It may never do: its data is not consistent before it has had more of the remote primary's
+ * WAL.
+ */
+function isRewoundForNobody({ postgres: { action, last }, dynamic, nowMs, heldSinceMs }: NodeView): boolean {
+  if (dynamic.standbyCluster !== null || action?.kind !== "start") return false;
+  if (nowMs - action.sinceMs < GRANTED_START_MS) return false;
+  const { rewind, start } = last;
+  if (rewind === undefined || !rewind.ok || rewind.atMs < heldSinceMs) return false;
+  return start === undefined || !start.ok || start.atMs < rewind.atMs;
 }
 
 /**
@@ -141,7 +159,7 @@ export const BUSY: readonly NodeRule[] = [
   {
     name: "start-overdue",
     when:
-      "The holder's PostgreSQL has been starting for longer than primary_start_timeout, and another member could serve. Not in pause.",
+      "The holder's PostgreSQL has been starting for longer than primary_start_timeout, or for 10 s after it was rewound to follow a cluster that it is not to follow any more, and another member could serve. Not in pause.",
     then: "Kills PostgreSQL, so that the lock can be handed over.",
     decide: startOverdue,
   },
