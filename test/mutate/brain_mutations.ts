@@ -211,7 +211,7 @@ const leave = keep("leave", [
 
 const busy = keep("busy", [
   ["hung-promotion-goes-on", "if (view.nowMs - action.movedMs < limitMs) return null;", "return null;"],
-  ["overdue-start-goes-on", "!isStartOverdue(view) || !someoneElseCan(view)", "true"],
+  ["overdue-start-goes-on", "(!lacksWal && !isStartOverdue(view)) || !someoneElseCan(view)", "true"],
   ["restart-hangs-for-ever", '(action !== null && action.kind !== "restart")', "action !== null"],
   ["found-starting-waited-for-for-ever", '(action !== null && action.kind !== "restart")', "action === null"],
   [
@@ -284,7 +284,7 @@ const holder = [
       "function start(view: NodeView): Outcome | null {\n  const remote = remoteHere(view);",
       "function start(view: NodeView): Outcome | null {\n  const remote = null as ReturnType<typeof remoteHere>;",
     ],
-    ["moved-aside-on-an-old-verdict", "if (stays === null && isVerdictOld", "if (false && isVerdictOld"],
+    ["moved-aside-on-an-old-verdict", "isVerdictOld(verdict, nowMs) || (roleMs", "(roleMs"],
     ["primary-of-a-standby-cluster-goes-on", "!writable || process !==", "true || process !=="],
     ["demoted-without-a-checkpoint", "checkpoint: true", "checkpoint: false"],
     ["diverged-leader-stopped-in-pause", "!isUp(view) || view.dynamic.pause", "!isUp(view)"],
