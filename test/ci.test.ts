@@ -1,6 +1,5 @@
 /**
  * What .ci/run says in the end of a step that failed: of a long output only the last lines may be kept. And
- * what runs beside its steps.
  */
 import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -50,39 +49,6 @@ test("a test that failed is told again in the end, with its error and its place,
   expect(end).toMatch(/\(fail\) takes too long .*\n.*timed out after 50ms/);
   expect(end).not.toContain("(fail) holds");
   expect(end).toEndWith("\n3 passed, 3 failed");
-});
-
-test("a step beside others gives way to them, and is counted and told of like them once it is joined", async () => {
-  const { code, end } = await check(
-    `session() { cut -d " " -f 6 /proc/self/stat; }
-     export -f session
-     beside "waits" 60 bash -c 'until [ -e go ]; do sleep 0.01; done; nice; session >waits.session'
-     beside "fails" 60 bash -c 'until [ -e go ]; do sleep 0.01; done; echo "no such thing"; exit 3'
-     beside "hangs" 1 sleep 600
-     step "lets them go on" 60 touch go
-     join
-     cat "$(log_of waits)"
-     [ "$(cat waits.session)" != "$(session)" ] && echo "in another session"`,
-  );
-  expect(code).toBe(1);
-  expect(end).toMatch(
-    /^== lets them go on\n {3}ok, \d+ s\n== waits\n {3}ok, \d+ s\n== fails\nno such thing\n/,
-  );
-  expect(end).toMatch(
-    /\n {3}FAILED \(exit 3\), \d+ s\n== hangs\n {3}FAILED \(stopped after 1 s\), \d+ s\n19\nin another session\n/,
-  );
-  expect(end).toContain("== failed: fails (exit 3)\nno such thing\n");
-  expect(end).toEndWith("\n2 passed, 2 failed");
-});
-
-test("a check that is ended ends what runs beside its steps", async () => {
-  const { end } = await check(
-    `(. ${steps}; beside "long" 60 bash -c 'echo $$ >long.pid; sleep 600'; until [ -s long.pid ]; do sleep 0.01; done)
-     pid=$(cat long.pid)
-     for i in $(seq 1000); do kill -0 "$pid" 2>/dev/null || break; sleep 0.01; done
-     kill -0 "$pid" 2>/dev/null && echo "it runs on"`,
-  );
-  expect(end).toBe("0 passed, 0 failed");
 });
 
 test("a step that cannot be taken is told of with its reason, and counted as skipped", async () => {
