@@ -2,6 +2,7 @@
  * `GET /cluster` (docs/compatibility.md section 10.4) and `GET /history`: the whole cluster as this member
  * sees it, from memory.
  */
+import { ownValue } from "../lib/own_value.ts";
 import { Hono } from "@hono/hono";
 import { failsafeGap, votersHeard } from "../model/failsafe_gap.ts";
 import { hostPortOf } from "../model/host_port.ts";
@@ -200,7 +201,7 @@ function heldState({ needsReinit, running, state }: ShownStatus): string {
 function ownFields(view: ApiView, status: ShownStatus): Pick<ClusterMemberJson, "agent"> {
   const { watchdog, before, lastStop, leadFailure, copy, copyFailed, needsReinit } = status;
   const { reloadRefused, certificatesEnding, slotsAtRisk, following, ailments, syncTroubles } = status;
-  const offMs = Object.hasOwn(view.clockOffMs ?? {}, status.name) ? view.clockOffMs![status.name] : undefined;
+  const offMs = ownValue(view.clockOffMs ?? {}, status.name);
   const agent = {
     ...(following === null || following === shownLeader(view.dcs) ? {} : { follows: following }),
     ...(copy === undefined ? {} : { copy: copyJson(copy) }),

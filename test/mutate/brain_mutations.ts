@@ -267,7 +267,7 @@ const holder = [
   ]),
   ...keep("standby_leader", [
     ["promised-data-given-up", "if (isPromised(view.dcs.sync)) {", "if (false) {"],
-    ["set-aside-by-a-verdict-of-another-server", " || (roleMs !== null && verdict.atMs < roleMs)", ""],
+    ["set-aside-by-a-verdict-of-another-server", " || isFromBeforeChange(verdict, view)", ""],
     ["standby-leader-waits-in-vain", "if (!waits && verdict(view, remote)", "if (verdict(view, remote)"],
     [
       "standby-leader-stopped-at-once",
@@ -284,7 +284,7 @@ const holder = [
       "function start(view: NodeView): Outcome | null {\n  const remote = remoteHere(view);",
       "function start(view: NodeView): Outcome | null {\n  const remote = null as ReturnType<typeof remoteHere>;",
     ],
-    ["moved-aside-on-an-old-verdict", "isVerdictOld(verdict, nowMs) || (roleMs", "(roleMs"],
+    ["moved-aside-on-an-old-verdict", "isVerdictOld(verdict, view.nowMs) || ", ""],
     ["primary-of-a-standby-cluster-goes-on", "!writable || process !==", "true || process !=="],
     ["demoted-without-a-checkpoint", "checkpoint: true", "checkpoint: false"],
     ["diverged-leader-stopped-in-pause", "!isUp(view) || view.dynamic.pause", "!isUp(view)"],

@@ -74,7 +74,7 @@ test("the clock that differs from most is named, this host's too, once enough wa
   expect(skews.offMs(members, "a")).toEqual({});
   hear(1, RIGHT + 7_200_000, RIGHT + 59_000);
   expect(skews.offMs(members, "a")).toEqual({ b: 7_200_000 });
-  // Of two that differ, the other one.
+  // Two that differ: each takes the other for wrong.
   expect(skews.offMs(["a", "b"], "a")).toEqual({ b: 7_200_000 });
   hear(10, RIGHT, RIGHT);
   at.wall = RIGHT - 90_000;

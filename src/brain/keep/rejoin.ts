@@ -17,16 +17,24 @@ export function isVerdictOld({ atMs }: { readonly atMs: number }, nowMs: number)
   return nowMs - atMs >= COMPARED_MS;
 }
 
+/** The configuration has changed since: the history that it was compared with may be another one. */
+export function isFromBeforeChange(
+  { atMs }: { readonly atMs: number },
+  { roleMs = null }: NodeView,
+): boolean {
+  return roleMs !== null && atMs < roleMs;
+}
+
 /**
  * The verdict on this member's history against the present primary and its timeline; null: not compared yet.
  * A comparison that failed knows no timeline of the other.
  */
 export function compared(view: NodeView, holder: string, primary: MemberStatus) {
-  const { postgres: { divergence }, nowMs, dynamic: { standbyCluster }, roleMs = null } = view;
+  const { postgres: { divergence }, nowMs, dynamic: { standbyCluster } } = view;
   if (divergence === null || divergence.from !== holder) return null;
-  const { verdict, timelineOfOther, atMs } = divergence;
+  const { verdict, timelineOfOther } = divergence;
   // Since then the holder may have been rewound, and promoted to another timeline of that number.
-  if (verdict === "same" && roleMs !== null && atMs < roleMs) return null;
+  if (verdict === "same" && isFromBeforeChange(divergence, view)) return null;
   if (verdict === "unknown" || timelineOfOther === primary.timeline) return verdict;
   // A standby leader tells the timeline that it replays, and its status the one that it receives.
   return standbyCluster !== null && !isVerdictOld(divergence, nowMs) ? verdict : null;

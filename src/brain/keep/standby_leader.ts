@@ -12,7 +12,7 @@ import { isPromised } from "../../sync/record.ts";
 import { isReachable } from "../../model/standby_cluster.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { decide, letGo, type NodeRule, type Outcome, release } from "./outcome.ts";
-import { isVerdictOld, noCopy, noRewind, setAside, waitsInVain } from "./rejoin.ts";
+import { isFromBeforeChange, isVerdictOld, noCopy, noRewind, setAside, waitsInVain } from "./rejoin.ts";
 import {
   isUncompared,
   type NodeView,
@@ -104,8 +104,8 @@ function rewind(view: NodeView): Outcome | null {
 }
 
 /** Also after any change of the configuration: the cluster may have been told to follow another server. */
-function mayBeOfAnother({ nowMs, roleMs = null }: NodeView, verdict: { readonly atMs: number }): boolean {
-  return isVerdictOld(verdict, nowMs) || (roleMs !== null && verdict.atMs < roleMs);
+function mayBeOfAnother(view: NodeView, verdict: { readonly atMs: number }): boolean {
+  return isVerdictOld(verdict, view.nowMs) || isFromBeforeChange(verdict, view);
 }
 
 /** Also while the remote primary does not answer: reads are served, and nothing is lost by it. */
