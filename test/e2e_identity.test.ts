@@ -115,25 +115,24 @@ story("what an agent froze that ended before its guard spoke goes on under the n
 story(
   "a guard that has lost its socket makes it anew for the next agent: no other guard, the same PostgreSQL",
   async (fixture) => {
-    const { primary } = await ready(fixture);
-    const guard = primary.guardPid()!;
-    const postmaster = primary.postmasterPid()!;
-    const socket = join(primary.directory, "raft", "run", "guard.sock");
+    // A standby: no lease ends its PostgreSQL, however long the next agent takes to come up.
+    const { other } = await ready(fixture);
+    const guard = other.guardPid()!;
+    const postmaster = other.postmasterPid()!;
+    const socket = join(other.directory, "raft", "run", "guard.sock");
     expect(existsSync(socket)).toBe(true);
-    const begin = nowMs();
-    const before = primary.log().length;
+    const before = other.log().length;
     rmSync(socket);
-    await primary.killAgent();
-    primary.start();
+    await other.killAgent();
+    other.start();
     await waitFor(
       "the agent has its guard",
       START_MS,
-      () => primary.log().slice(before).includes(`connected to the guard (pid ${guard})`),
+      () => other.log().slice(before).includes(`connected to the guard (pid ${guard})`),
     );
     await fixture.healed();
-    expect(primary.log().slice(before)).toContain("has made it anew");
-    expect(primary.log().slice(before)).not.toContain("another guard serves");
+    expect(other.log().slice(before)).toContain("has made it anew");
+    expect(other.log().slice(before)).not.toContain("another guard serves");
     expect([isAlive(guard), isAlive(postmaster)]).toEqual([true, true]);
-    fixture.expectOnePrimary(primary, begin);
   },
 );

@@ -227,10 +227,10 @@ story("a library that one member lacks is refused; insisted on, the primary goes
   for (const host of [primary, other]) fixture.giveLibrary(host, "auto_explain");
   const asked = preload.map((one) => one.endsWith(EXTENSION) ? `${one},${library}` : one);
   const refused = await cluster.tryCtl(...asked);
-  expect(refused.code).toBe(1);
   expect(refused.output).toContain(
     `${lacking.name}: shared_preload_libraries names ${library}, which is not`,
   );
+  expect(refused.code).toBe(1);
   for (const { name } of [primary, other]) expect(refused.output).not.toContain(`${name}: shared_preload`);
 
   await cluster.ctl(...asked, "--override");

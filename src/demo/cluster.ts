@@ -66,6 +66,8 @@ const WITHOUT_PRIMARY =
 const HEALTHY_DEADLINE_MS = 60_000;
 /** To a server that is up: on a loaded machine it takes a while. */
 const CONNECT_TIMEOUT_MS = 10_000;
+/** The answer to a short statement, on a loaded machine. */
+const QUERY_TIMEOUT_MS = 20_000;
 const IDS_PER_CLIENT = 1e9;
 
 export class Cluster {
@@ -261,8 +263,8 @@ export class Cluster {
     return await run(program!, rest, this.directory);
   }
 
-  /** A connection to one node's PostgreSQL as superuser; close it. */
-  async connect(host: Host, database = "postgres"): Promise<pg.Client> {
+  /** A connection to one node's PostgreSQL as superuser; close it. A statement has no limit of time with 0. */
+  async connect(host: Host, database = "postgres", queryTimeoutMs = 0): Promise<pg.Client> {
     const client = new pg.Client({
       host: host.addresses.address,
       port: host.addresses.postgresPort,
@@ -270,15 +272,16 @@ export class Cluster {
       password: this.secrets.superuser,
       database,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: queryTimeoutMs,
     });
     client.on("error", () => undefined);
     await client.connect();
     return client;
   }
 
-  /** One statement on one node. */
+  /** One short statement on one node; a server that hangs fails it. */
   async query<Row extends object>(host: Host, sql: string): Promise<Row[]> {
-    const client = await this.connect(host);
+    const client = await this.connect(host, "postgres", QUERY_TIMEOUT_MS);
     try {
       return (await client.query<Row>(sql)).rows;
     } finally {

@@ -63,7 +63,7 @@ export class Host {
 
   /** Starts the agent; its output goes to logFile. */
   start(...moreArgs: string[]): void {
-    if (this.agentPid() !== null) throw new Error(`the agent of ${this.name} runs already`);
+    if (this.runs()) throw new Error(`the agent of ${this.name} runs already`);
     this.#sharedMemory.forget();
     const log = openSync(this.logFile, "a");
     const [program, ...args] = [
@@ -87,6 +87,11 @@ export class Host {
     });
     child.unref();
     this.#child = child;
+  }
+
+  /** What start() started has not ended. */
+  runs(): boolean {
+    return this.agentPid() !== null;
   }
 
   /** The agent that start() started, while it lives. */

@@ -19,6 +19,7 @@ export async function waitFor<T>(
   const end = nowMs() + deadlineMs;
   let last = "";
   while (true) {
+    const beginMs = nowMs();
     try {
       const value = await beforeDeadline(probe, Math.max(LEAST_LOOK_MS, end - nowMs()));
       if (value) return value;
@@ -29,9 +30,15 @@ export async function waitFor<T>(
     if (nowMs() > end) {
       throw new Error(`waited ${Math.round(deadlineMs / 100) / 10} s in vain for ${what}${last}`);
     }
-    await sleep(everyMs);
+    await sleep(Math.max(everyMs, Math.min(MAX_REST_MS, 2 * (nowMs() - beginMs))));
   }
 }
+
+/**
+ * Looks that cost much (a connection, a command) come less often than `everyMs`: what is waited for needs the
+ * processor more than they do.
+ */
+const MAX_REST_MS = 250;
 
 /** Even a look that begins at the deadline may take so long: a connection may be slow, not the condition. */
 const LEAST_LOOK_MS = 1000;

@@ -48,6 +48,11 @@ export class ContainedHost extends Host {
     super(host.directory, host.addresses, { ...settings, prefix: [...contain, ...settings.prefix] });
   }
 
+  /** Its root may still be made, or its process 1 be about to end. */
+  override runs(): boolean {
+    return super.agentPid() !== null;
+  }
+
   /** Pid of the agent outside the container; the agent sees another one. */
   override agentPid(): number | null {
     const outer = super.agentPid();

@@ -117,7 +117,7 @@ export class Fixture {
   /** Everything runs again and is healthy; returns the primary, which confirms writes. */
   async healed(): Promise<Host> {
     const startAll = () => {
-      for (const host of this.cluster.hosts) if (host.agentPid() === null) host.start();
+      for (const host of this.cluster.hosts) if (!host.runs()) host.start();
     };
     startAll();
     // One that was killed a moment ago may still be about to end.

@@ -75,10 +75,10 @@ export class Subscriber {
     await this.#server.connection.query(
       `CREATE TABLE ${CLIENT_TABLE} (id bigint NOT NULL, node text NOT NULL, came bigserial PRIMARY KEY)`,
     );
-    await this.#server.connection.query(
-      `CREATE SUBSCRIPTION outside CONNECTION '${publisher}' PUBLICATION ${PUBLICATION} ` +
-        `WITH (slot_name = ${SLOT}, create_slot = false, copy_data = false)`,
-    );
+    const subscribe = `CREATE SUBSCRIPTION outside CONNECTION '${publisher}' PUBLICATION ${PUBLICATION} ` +
+      `WITH (slot_name = ${SLOT}, create_slot = false, copy_data = false)`;
+    // A standby that restarts with its copy of the slot ends a connection that libpq may be making to it.
+    await waitFor("the subscription", LIMIT_MS, () => this.#server.connection.query(subscribe));
     await this.untilReceived((await client.waitForWrite(nowMs(), LIMIT_MS)).id);
     // Copies may need WAL from after the slot's first use.
     await this.untilCopied();

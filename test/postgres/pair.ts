@@ -22,15 +22,21 @@ export async function has(member: TestMember, ids: readonly number[]): Promise<v
   });
 }
 
-/** `content`: see the action. */
-export async function compared(member: TestMember, other: TestMember, content = false) {
-  const before = member.view.divergence;
+/**
+ * `content`: see the action. A server that has just been started may not know its own position yet: as the
+ * agent does, it asks again.
+ */
+export function compared(member: TestMember, other: TestMember, content = false) {
   const also = content ? { content } as const : {};
-  member.executor.run({ kind: "compare-history", with: other.upstream, ...also });
-  return (await member.until(
-    "histories are compared",
-    ({ divergence }) => divergence !== null && divergence !== before,
-  )).divergence!;
+  return waitFor(`${member.name} to compare histories`, LIMIT_MS, async () => {
+    const before = member.view.divergence;
+    member.executor.run({ kind: "compare-history", with: other.upstream, ...also });
+    const { divergence } = await member.until(
+      "histories are compared",
+      (view) => view.divergence !== null && view.divergence !== before,
+    );
+    return divergence!.verdict === "unknown" ? null : divergence;
+  });
 }
 
 /** Starts it as a standby of `primary`. */

@@ -18,12 +18,13 @@ afterEach(() => server.stop());
 function check(
   value: JsonObject = VALUE,
   present: JsonObject | null = null,
-  { own = NOTHING_FOUND, apiUrl = `http://127.0.0.1:${server.port}/patroni` } = {},
+  { own = NOTHING_FOUND, more = [] as { name: string; apiUrl: null }[] } = {},
 ): Promise<ConfigCheck> {
+  const apiUrl = `http://127.0.0.1:${server.port}/patroni`;
   return checkEverywhere(
     {
       config: stubLocalConfig,
-      others: () => [{ name: "node2", apiUrl }, { name: "node3", apiUrl }],
+      others: () => [{ name: "node2", apiUrl }, { name: "node3", apiUrl }, ...more],
       own: () => Promise.resolve(own),
     },
     value,
@@ -62,4 +63,11 @@ test("a member that does not answer is named, and keeps no change from being mad
   expect(found.refusals).toEqual([]);
   expect(found.warnings).toHaveLength(1);
   expect(found.warnings[0]).toStartWith("node2, node3: ");
+});
+
+test("a member that is not heard is named beside those that judge it", async () => {
+  stub.configCheck = { refusals: [], warnings: ["clamped"] };
+  const { refusals, warnings } = await check(VALUE, null, { more: [{ name: "node4", apiUrl: null }] });
+  expect(refusals).toEqual([]);
+  expect(warnings).toEqual(["node2, node3: clamped", "node4: did not judge it (it is not heard)"]);
 });

@@ -8,13 +8,13 @@ import { type ConfigCheck, NOTHING_FOUND } from "../../model/config_check.ts";
 import type { JsonObject } from "../../model/json.ts";
 import { clientOf } from "./ask_member.ts";
 
-/** A trial of the files takes a tenth of that. */
-const TIMEOUT_MS = 5000;
+/** A trial of the files takes half a second; on a host that is overloaded, some. */
+const TIMEOUT_MS = 15_000;
 
 export interface CheckOptions {
   readonly config: () => LocalConfig;
-  /** Members beside this one that are heard, with their api_url. */
-  readonly others: () => readonly { readonly name: string; readonly apiUrl: string }[];
+  /** Members beside this one, with their api_url; null: it is not heard. */
+  readonly others: () => readonly { readonly name: string; readonly apiUrl: string | null }[];
   /** What this node finds; a witness finds nothing. */
   readonly own: (value: JsonObject) => Promise<ConfigCheck>;
 }
@@ -31,8 +31,9 @@ export async function checkEverywhere(
   const isKept = (key: string) => JSON.stringify(value[key]) === JSON.stringify(present?.[key]);
   if (ASKED_ABOUT.every(isKept)) return NOTHING_FOUND;
   const client = clientOf(config(), TIMEOUT_MS);
-  const ask = async (name: string, apiUrl: string): Promise<ConfigCheck> => {
+  const ask = async (name: string, apiUrl: string | null): Promise<ConfigCheck> => {
     const notAsked = (why: string) => ({ refusals: [], warnings: [`${name}: did not judge it (${why})`] });
+    if (apiUrl === null) return notAsked("it is not heard");
     if (typeof client === "string") return notAsked(client);
     const reply = await client.request(apiUrl, "POST", "/agent/config/check", { body: { config: value } });
     if (!reply.ok) return notAsked(reply.error);

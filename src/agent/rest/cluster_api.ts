@@ -88,8 +88,12 @@ export class ClusterApi {
     const records = () => dcs.state;
     const heard = () =>
       voter.board.seen(clock.now()).filter(({ ageMs }) => ageMs < STATE_KNOWN_MS).map(({ status }) => status);
-    const others = () =>
-      heard().filter(({ name }) => name !== config().name).map(({ name, apiUrl }) => ({ name, apiUrl }));
+    const others = () => {
+      const urls = new Map<string, string | null>(Object.keys(records().members).map((name) => [name, null]));
+      for (const { name, apiUrl } of heard()) urls.set(name, apiUrl);
+      urls.delete(config().name);
+      return [...urls].map(([name, apiUrl]) => ({ name, apiUrl }));
+    };
     const own = (value: JsonObject) => this.checkConfig(value);
     this.records = new RecordChanges({
       records,
