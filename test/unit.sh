@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The unit tests, in four processes side by side: the simulations compute, half of them with a rule switched
-# off; those of raft wait for disks and peers, and the rest does both. What the others say is printed after the
-# rest has ended.
+# The unit tests, in five processes side by side: the simulations compute, half of them with a rule switched
+# off; those of raft, and of the guard, wait for disks, peers and processes, and the rest does both. What the
+# others say is printed after the rest has ended.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 shopt -s extglob nullglob
@@ -18,7 +18,8 @@ beside() {
 beside sim_broken ./src/sim/break.test.ts
 beside sim ./src/sim/!(break).test.ts
 beside raft ./raft
-tests ./src/!(sim)/ ./src/*.test.ts ./cli ./test/tidy.test.ts ./test/ci.test.ts ./package ./test/e2e/ ./test/bench ./test/chaos ./test/mutate
+beside guard ./src/guard ./src/postgres ./test/chaos
+tests ./src/!(sim|guard|postgres)/ ./src/*.test.ts ./cli ./test/tidy.test.ts ./test/ci.test.ts ./package ./test/e2e/ ./test/bench ./test/mutate
 code=$?
 for pid in "${pids[@]}"; do wait "$pid" || code=1; done
 cat "$logs"/*

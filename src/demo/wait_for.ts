@@ -30,7 +30,7 @@ export async function waitFor<T>(
     if (nowMs() > end) {
       throw new Error(`waited ${Math.round(deadlineMs / 100) / 10} s in vain for ${what}${last}`);
     }
-    await sleep(Math.max(everyMs, Math.min(MAX_REST_MS, 2 * (nowMs() - beginMs))));
+    await sleep(Math.max(everyMs, Math.min(MAX_REST_MS, 4 * (nowMs() - beginMs))));
   }
 }
 

@@ -31,8 +31,11 @@ export function newCluster(options: Partial<ClusterOptions> = {}): Promise<Clust
   if (isRoot && findUser(user!) === null) {
     throw new Error(`there is no user ${user} to run PostgreSQL: run test/setup.sh`);
   }
-  return Cluster.create({ binary, user, ...options });
+  return Cluster.create({ binary, user, clientSlowness: CLIENT_SLOWNESS, ...options });
 }
+
+/** The stories ask who confirms what, not how much: two suites and all their servers share two processors. */
+const CLIENT_SLOWNESS = 4;
 
 export class Fixture {
   #cluster: Cluster | null = null;
