@@ -56,3 +56,10 @@ test.each<[string, readonly [string, boolean], readonly [string, boolean] | unkn
 ])("%s", (_, expected, found) => {
   expect(found).toEqual(expected as never);
 });
+
+test("the votes of others elect nobody who has none: it may go on acknowledging", () => {
+  const sync = record("abc", 1);
+  expect(isElected(sync, "a", ["b", "c"])).toBe(false);
+  expect(isElected(sync, "a", ["a", "b"])).toBe(true);
+  expect(isElected(record("bc", 1), "a", ["a", "b", "c"])).toBe(false);
+});

@@ -299,6 +299,8 @@ const lives = [
       "return quorum + setting.count >= all.size - 1;",
     ],
     ["sync-old-data-stays", "|| old[name] !== next[name]).length", ").length"],
+    ["sync-anybody-covered", "if (takesAnybody(setting)) return false;", ""],
+    ["sync-fewer-votes-after-a-grant", "token, voters, sync.quorum);", "token, voters, 0);"],
   ]),
   ...mutationsOf("src/sync/plan.ts", ["src/sync/plan.test.ts"], [
     [
@@ -316,6 +318,7 @@ const lives = [
   ]),
   ...mutationsOf("src/sync/succession.ts", ["src/sync"], [
     ["sync-one-vote-less", "voters.size > sync.quorum", "voters.size >= sync.quorum"],
+    ["sync-elected-without-its-vote", "return voters.has(candidate) && voters", "return voters"],
     ["sync-old-cut", "&& cut?.epoch === epoch ? cut", "&& cut !== undefined ? cut"],
     ["sync-position-before-timeline", "cut.timeline < own.timeline ||", "false ||"],
   ]),
