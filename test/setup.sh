@@ -165,7 +165,7 @@ make_stage() {
 # as the ordinary user.
 test_file() {
   case $1 in
-    */postgres_*) (cd "$tree" && as_user "$tree/node_modules/.bin/bun" test --timeout 120000 "$1") ;;
+    */postgres_*) (cd "$tree" && as_user "$tree/node_modules/.bin/bun" test --timeout 240000 "$1") ;;
     *) "$bun" test --timeout 240000 "$1" ;;
   esac
 }

@@ -63,7 +63,7 @@ export interface ClusterOptions {
  */
 const WITHOUT_PRIMARY =
   /could not connect to the primary server|Is the server running on that host|waiting for WAL to become/;
-const HEALTHY_DEADLINE_MS = 60_000;
+const HEALTHY_DEADLINE_MS = 120_000;
 /** To a server that is up: on a loaded machine it takes a while. */
 const CONNECT_TIMEOUT_MS = 10_000;
 /** The answer to a short statement, on a loaded machine. */

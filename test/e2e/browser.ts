@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { waitFor } from "../../src/demo/wait_for.ts";
 import { isRoot } from "./environment.ts";
 
-const START_MS = 60_000;
+const START_MS = 120_000;
 
 export const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path)) ??
   null;

@@ -14,10 +14,10 @@ import { waitFor } from "../../src/demo/wait_for.ts";
 import { binary, isRoot, user } from "./environment.ts";
 
 /** The patience with whatever should come: far more than a loaded machine needs. */
-export const START_MS = 60_000;
-export const WRITES_MS = 45_000;
+export const START_MS = 120_000;
+export const WRITES_MS = 90_000;
 /** A story that takes longer fails, and says so. */
-const STORY_MS = 4 * START_MS;
+const STORY_MS = 2 * START_MS;
 /**
  * For bun, of a story: its own limit counts, after the start of another cluster where the story before has
  * failed.

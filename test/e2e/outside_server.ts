@@ -9,7 +9,7 @@ import { run } from "../../src/demo/run.ts";
 import { waitFor } from "../../src/demo/wait_for.ts";
 import { findPrograms } from "../../src/postgres/programs.ts";
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 120_000;
 const TAIL_LINES = 15;
 
 export class OutsideServer {

@@ -13,7 +13,7 @@ import { OutsideServer } from "./outside_server.ts";
 
 export const SLOT = "outside";
 const PUBLICATION = "written";
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 120_000;
 
 /** What a comparison with the primary finds. All ids, in the order of their coming. */
 export interface Received {

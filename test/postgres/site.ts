@@ -28,7 +28,7 @@ import type { LongAction, PostgresView } from "../../src/model/postgres_view.ts"
 import { findPrograms } from "../../src/postgres/programs.ts";
 
 /** The patience with whatever should come: far more than a loaded machine needs. */
-export const LIMIT_MS = 60_000;
+export const LIMIT_MS = 120_000;
 /** For bun, of a story of many steps: the step that fails is the one that says so. */
 export const STORY_MS = 240_000;
 
