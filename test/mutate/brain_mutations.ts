@@ -626,6 +626,17 @@ const cluster = [
     ["vouched-by-an-old-look", " || lastLookMs < this.#lockEpochMs", ""],
     ["vouched-before-its-holder-follows", "this.#isRemote !== null && isOther) {", "false) {"],
     ["vouched-across-two-changes-of-role", " || this.#configRevision !== revision", ""],
+    ["in-vain-after-any-change", "if (isRemote || wasRemoteSince(seen.dcs, this.#configRevision ?? 0))", ""],
+    [
+      "demoted-unheard-between-two-looks",
+      "isRemote || wasRemoteSince(seen.dcs, this.#configRevision ?? 0)",
+      "isRemote",
+    ],
+    [
+      "demoted-unheard-and-not-kept",
+      "between.length > 0 && between.length === configHistory.length",
+      "false",
+    ],
     [
       "vouched-by-a-look-before-the-change-of-role",
       "if (this.#roleMs !== null && lastLookMs < this.#roleMs) return false;",
@@ -794,7 +805,6 @@ const agent = [
     ],
     ["rewound-for-nobody-waits", "  const lacksWal = isRewoundForNobody(view);", "  const lacksWal = false;"],
     ["rewound-under-another-epoch", " || rewind.atMs < heldSinceMs", ""],
-    ["in-vain-after-any-change", "standbyCluster !== null && roleMs", "roleMs"],
   ]),
   ...mutationsOf("src/dcs/requests.ts", ["src/dcs"], [
     ["replaced-request-untold", "failover !== null && tellsReplaced", "false"],

@@ -29,6 +29,7 @@ export interface Seen extends
     | "vouchedEpoch"
     | "walEpoch"
     | "roleMs"
+    | "demotedMs"
   > {
   readonly dcs: DcsState;
   readonly postgres: PostgresView;
@@ -93,6 +94,7 @@ export class Observer {
       vouchedEpoch: this.vouched.look(seen, nowMs),
       walEpoch: this.vouched.walEpoch,
       roleMs: this.vouched.roleMs,
+      demotedMs: this.vouched.demotedMs,
       startingForMs: nowMs - this.#notStartingMs,
       raftLostForMs: nowMs - this.#lastRaftMs,
       undeclaredForMs: nowMs - this.#declaredMs,

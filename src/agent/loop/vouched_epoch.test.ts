@@ -170,3 +170,24 @@ test("between two looks the role may have changed twice: any change of the confi
   expect(vouched.look(view({ lastLookMs: 30 }, changed(2)), 30)).toBe(3);
   expect(vouched.roleMs).toBe(20);
 });
+
+test("a change of role that was taken back between two looks is heard of afterwards", () => {
+  const standby_cluster = { host: "10.0.0.9" };
+  const former = (revision: number, value = {}) => ({ revision, value, at: null, by: null });
+  const look = (revision: number, configHistory: ReturnType<typeof former>[], dynamic = DYNAMIC) => {
+    const vouched = new VouchedEpoch();
+    vouched.look(view({}, { dcs: cluster({ config: { value: {}, revision: 5 } }) }), 10);
+    expect(vouched.demotedMs).toBeNull();
+    const config = { value: {}, revision };
+    vouched.look(view({}, { dcs: cluster({ config, configHistory }), dynamic }), 20);
+    return vouched.demotedMs;
+  };
+  expect(look(5, [former(3), former(4, { standby_cluster })])).toBeNull();
+  expect(look(6, [former(3), former(4, { standby_cluster }), former(5)])).toBeNull();
+  expect(look(8, [former(5), former(6, { standby_cluster }), former(7)])).toBe(20);
+  expect(look(8, [former(5), former(6), former(7)])).toBeNull();
+  // What came right after the last one that was seen is not kept any more.
+  expect(look(90, [former(70), former(80)])).toBe(20);
+  const isRemote = { ...DYNAMIC, standbyCluster: standby_cluster as NodeView["dynamic"]["standbyCluster"] };
+  expect(look(6, [former(5)], isRemote)).toBe(20);
+});

@@ -16,6 +16,8 @@
 import type { Action } from "../../brain/actions.ts";
 import { cascadeOf } from "../../brain/keep/follow_source.ts";
 import { livingHolder, type NodeView } from "../../brain/keep/view.ts";
+import { isSet } from "../../model/merge.ts";
+import type { DcsState } from "../../model/records.ts";
 
 type Seen = Pick<NodeView, "name" | "dcs" | "dynamic" | "statuses" | "postgres">;
 
@@ -31,6 +33,7 @@ export class VouchedEpoch {
   #isRemote: boolean | null = null;
   #configRevision: number | null = null;
   #roleMs: number | null = null;
+  #demotedMs: number | null = null;
   /** Since when the holder has been seen as the leader of such a cluster; Infinity: it has not. */
   #remoteLeaderMs = Infinity;
 
@@ -42,6 +45,14 @@ export class VouchedEpoch {
   /** When the holder may last have changed its role without a new epoch; null: not since the agent's start. */
   get roleMs(): number | null {
     return this.#roleMs;
+  }
+
+  /**
+   * When the cluster was last heard to follow another one anew, also where it was told otherwise by then;
+   * null: not since the agent's start.
+   */
+  get demotedMs(): number | null {
+    return this.#demotedMs;
   }
 
   look(seen: Seen, nowMs: number): number | null {
@@ -72,6 +83,7 @@ export class VouchedEpoch {
       this.#rewindUnder = null;
       this.#remoteLeaderMs = Infinity;
       this.#roleMs = nowMs;
+      if (isRemote || wasRemoteSince(seen.dcs, this.#configRevision ?? 0)) this.#demotedMs = nowMs;
     }
     this.#isRemote = isRemote;
     this.#configRevision = revision;
@@ -122,4 +134,12 @@ export class VouchedEpoch {
       }
     }
   }
+}
+
+/** Whether a configuration between that revision and the present one may have followed another cluster. */
+function wasRemoteSince({ configHistory = [] }: DcsState, revision: number): boolean {
+  const between = configHistory.filter((former) => former.revision > revision);
+  // Older ones may have been dropped.
+  if (between.length > 0 && between.length === configHistory.length) return true;
+  return between.some(({ value }) => isSet(value["standby_cluster"]));
 }

@@ -87,22 +87,30 @@ const CASES: readonly Case[] = [
   ["one that follows somebody gets its WAL there", startingAlone({}, { following: "a" }), "busy"],
   [
     "but not from the leader of a standby cluster, which was rewound since then",
-    startingAlone({ ...BEHIND_REMOTE, roleMs: 90_001 }, { following: "a" }),
+    startingAlone({ ...BEHIND_REMOTE, demotedMs: 90_001 }, { following: "a" }),
     "starts-in-vain",
     IMMEDIATE,
   ],
   [
     "nor is it streamed from for a moment: it may be promoted again at once",
-    startingAlone({ ...BEHIND_REMOTE, startingForMs: 500, roleMs: 99_501, statuses: [] }, { following: "a" }),
+    startingAlone({ ...BEHIND_REMOTE, startingForMs: 500, demotedMs: 99_501, statuses: [] }, {
+      following: "a",
+    }),
     "starts-in-vain",
     IMMEDIATE,
   ],
   [
     "where it was such a leader before, it has its WAL",
-    startingAlone({ ...BEHIND_REMOTE, roleMs: 90_000 }, { following: "a" }),
+    startingAlone({ ...BEHIND_REMOTE, demotedMs: 90_000 }, { following: "a" }),
     "busy",
   ],
   ["a change of other settings is none", startingAlone({ roleMs: 90_001 }, { following: "a" }), "busy"],
+  [
+    "nor from a primary that was such a leader meanwhile, though this member hears of it afterwards",
+    startingAlone({ demotedMs: 90_001 }, { following: "a" }),
+    "starts-in-vain",
+    IMMEDIATE,
+  ],
   [
     "not one that follows the last primary, which was rewound and has that WAL no more",
     startingAlone({}, { following: "c" }),

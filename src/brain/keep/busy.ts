@@ -133,14 +133,13 @@ function anew(why: string): Outcome {
 }
 
 /**
- * The leader of a standby cluster may have been rewound since the present start began. A server that does not
+ * The leader of a cluster that was told to follow another one may have been rewound since the present start
+ * began, also where that was taken back before this member heard of either. A server that does not
  * answer yet cannot be taken from it, and would stream from it again: on a timeline of the same number, which
  * it may begin when it is promoted, over WAL that differs.
  */
-function mayBeRewound(
-  { dynamic: { standbyCluster }, nowMs, startingForMs, roleMs = null }: NodeView,
-): boolean {
-  return standbyCluster !== null && roleMs !== null && roleMs > nowMs - startingForMs;
+function mayBeRewound({ nowMs, startingForMs, demotedMs = null }: NodeView): boolean {
+  return demotedMs !== null && demotedMs > nowMs - startingForMs;
 }
 
 function busy({ postgres: { action } }: NodeView): Outcome | null {

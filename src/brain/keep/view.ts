@@ -81,6 +81,11 @@ export interface NodeView {
    * count. Null or absent: not since the agent's start.
    */
   readonly roleMs?: number | null;
+  /**
+   * When the cluster was last heard to follow another one anew, also where it was told otherwise by then: its
+   * leader may have been rewound since. Null or absent: not since the agent's start.
+   */
+  readonly demotedMs?: number | null;
   /** When the end of received WAL was last seen to grow on any other member. */
   readonly receivedGrewMs: number;
   /** ms for which the server has been starting; 0: it is not. */
