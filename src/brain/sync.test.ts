@@ -5,7 +5,7 @@ import type { PostgresView, SyncView } from "../model/postgres_view.ts";
 import { recordOf } from "../sync/record.ts";
 import { awaitMissing, NO_SYNC, settingFor } from "../sync/setting.ts";
 import { keep } from "./keep/rules.ts";
-import { type SyncDuty, synchronous, syncNotReady } from "./sync.ts";
+import { type SyncDuty, synchronous, syncNotReady, syncStep } from "./sync.ts";
 import {
   cluster,
   DYNAMIC,
@@ -329,4 +329,16 @@ test("a primary that was restarted in pause is taken over with the setting that 
   const view = primary({ dcs, dynamic, postgres: postgres({ ...found, sync: sync({}) }) }, {}, []);
   expect(synchronous(view)).toEqual({ kind: "sync-setting", setting: NO_SYNC });
   expect(keep(view).actions).toMatchObject([{ kind: "adopt-primary" }]);
+});
+
+test("a holder whose directory was replaced logs nothing of it, and is not promoted with it", () => {
+  const directory = (dataId: string) => ({ ...STANDBY_DIRECTORY, dataId });
+  const view = (dataId: string, own: Partial<PostgresView> = {}) =>
+    successor({ setting: any("ac") }, {}, { directory: directory(dataId), ...own });
+  expect(syncStep(view("data-b"))).not.toBeNull();
+  expect(syncStep(view("anew"))).toBeNull();
+  expect(syncStep(view("anew", { process: "none" }))).toBeNull();
+  expect(syncNotReady(view("anew"))).toContain("its data is");
+  // What serves its clients already goes on with the standbys that it has.
+  expect(syncStep(view("anew", RUNNING_PRIMARY))).not.toBeNull();
 });

@@ -17,6 +17,7 @@ import { statusOf } from "./cluster/view.ts";
 import { needsWal } from "./keep/vouched.ts";
 import { type NodeView, ownBootstrap } from "./keep/view.ts";
 import { nameClashes } from "./name_clash.ts";
+import { hasOtherData } from "./other_data.ts";
 
 /** A standby whose agent has been silent for so long is not waited for. */
 const SILENT_MS = 2000;
@@ -89,12 +90,13 @@ export function syncStep(view: NodeView): SyncStep | null {
   const { name, dcs, dynamic, postgres, syncFrozen, syncWithout } = view;
   const { process, writable, sync } = postgres;
   const { settledLsn } = sync;
+  const acknowledges = writable && process !== "none";
+  if (!acknowledges && hasOtherData(view)) return null;
   // A server that may never come up has nothing to promise, and must not be the only one that may lead.
   const mayStay = process === "none" ? isUnsure(view) || needsWal(view) : process !== "running";
   if (!isPromised(dcs.sync) && !writable && mayStay) return null;
   // Nothing has ever been promised, and nothing is asked for.
   if (dynamic.synchronousMode === "off" && !isPromised(dcs.sync) && sync.setting.count === 0) return null;
-  const acknowledges = writable && process !== "none";
   const others = nameClashes(view).map((clash) => clash.name);
   return nextStep({
     self: name,
@@ -126,6 +128,7 @@ export function syncNotReady(view: NodeView): string | null {
   if (writable && process !== "none") return null;
   const isWanted = dynamic.synchronousMode !== "off" || isPromised(dcs.sync);
   if (!isWanted) return null;
+  if (hasOtherData(view)) return "its data is what the lock was granted for";
   const step = syncStep(view);
   if (step?.kind === "setting") return "synchronous_standby_names is written";
   if (step !== null) return "the synchronous standbys are logged";

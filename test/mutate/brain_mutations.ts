@@ -793,6 +793,10 @@ const agent = [
     ["scheduled-restart-in-pause", " || dynamic.pause", ""],
     ["scheduled-restart-by-old-records", " || !joined", ""],
   ]),
+  ...mutationsOf("src/brain/other_data.ts", ["src/brain"], [
+    ["other-data-unmanaged", "directory.unmanaged === true :", "false :"],
+    ["other-data-is-the-holders", ": dataIdOf(then) !== directory.dataId;", ": false;"],
+  ]),
   ...mutationsOf("src/brain/keep/busy.ts", ["src/brain/keep"], [
     ["overdue-restart-with-nobody-else", "  if (!someoneElseCan(view, endsInOrder)) return null;\n", ""],
     ["overdue-restart-killed-while-it-writes", "if (!endsInOrder) return kill(why);", "return kill(why);"],
@@ -1121,6 +1125,8 @@ const synchronous: readonly Mutation[] = [
     ["promised-by-one-that-lacks-wal", "needsWal(view) : process", "false : process"],
     ["promised-while-it-is-rewound", "isUnsure(view) || needsWal", "needsWal"],
     ["sync-promoted-before-commits-wait", "sync.commitsWait || ", "true || "],
+    ["other-data-is-logged", "if (!acknowledges && hasOtherData(view)) return null;", ""],
+    ["other-data-is-promoted", 'if (hasOtherData(view)) return "its data', 'if (false) return "its data'],
   ]),
   ...mutationsOf("src/brain/cluster/operator_needed.ts", ["src/brain"], [
     ["sync-former-primary-votes", "!primaryDirectory && isVoter", "isVoter"],

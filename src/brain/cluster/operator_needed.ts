@@ -12,6 +12,7 @@ import { isPromised, isVoter } from "../../sync/record.ts";
 import { isElected, votesFor } from "../../sync/succession.ts";
 import { canTakeOver, ineligible, isLater } from "./candidate.ts";
 import { mayRun, runsPrimary } from "../keep/founder.ts";
+import { dataIdOf } from "../other_data.ts";
 import { asCut, isHolderAgain, lacksProof } from "./sync_grounds.ts";
 
 /**
@@ -123,8 +124,7 @@ function dataOf(
   const then = name === leader || syncStandby.includes(name) ? ownValue(data, name) : undefined;
   if (then === undefined) return "none";
   if (then === dataToken) return "same";
-  const idOf = (token: string) => token.slice(token.lastIndexOf(":") + 1);
-  return idOf(then) === idOf(dataToken) ? "of-another-machine" : "anew";
+  return dataIdOf(then) === dataIdOf(dataToken) ? "of-another-machine" : "anew";
 }
 
 /**

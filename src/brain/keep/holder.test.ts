@@ -63,7 +63,50 @@ function promised(voters: string, quorum: number): Pick<NodeView, "dcs" | "statu
   };
 }
 
+/** The lock was granted to `a` with its data, "data-a", and transactions are promised. */
+function withData(
+  directory: object,
+  state: object = STOPPED,
+  more: Partial<NodeView> = promised("b", 0),
+): NodeView {
+  return holder({
+    ...more,
+    postgres: postgres({ ...state, directory: { ...PRIMARY_DIRECTORY, ...directory } }),
+  });
+}
+
 const CASES: readonly Case[] = [
+  [
+    "a primary whose directory was replaced while it was down gives the lock up",
+    withData({ dataId: "anew" }),
+    "other-directory",
+    LET_GO,
+  ],
+  [
+    "so does one with a directory that no agent has managed",
+    withData({ unmanaged: true }),
+    "other-directory",
+    LET_GO,
+  ],
+  [
+    "and one that is to be promoted yet",
+    withData({ ...STANDBY_DIRECTORY, dataId: "anew" }),
+    "other-directory",
+    LET_GO,
+  ],
+  [
+    "one that was started by hand, as the standby that it was, is stopped for that",
+    withData({ ...STANDBY_DIRECTORY, dataId: "anew" }, {}),
+    "other-directory-runs",
+    FAST,
+  ],
+  ["with the data that it had it does not", withData({ dataId: "data-a" }), "start-primary"],
+  [
+    "also where nothing is promised",
+    withData({ dataId: "anew" }, STOPPED, {}),
+    "start-primary",
+    START_PRIMARY,
+  ],
   [
     "a standby that holds the lock waits for its first renewal",
     holder({ leaseUsable: false, postgres: postgres() }),

@@ -1,5 +1,6 @@
 /** The node holds the lock, and its PostgreSQL runs: it is promoted, steps down, or waits. */
 import { knownMember } from "../../model/records.ts";
+import { hasOtherData } from "../other_data.ts";
 import { PRE_PROMOTE } from "../promotion.ts";
 import { FAILURES, notYet } from "./may_write.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
@@ -22,6 +23,16 @@ function promotionFails(view: NodeView): Outcome | null {
   const enough = last.detail.startsWith(PRE_PROMOTE) ? 1 : FAILURES;
   if (!retryLater(last, view.nowMs) || last.failures < enough || !someoneElseCan(view)) return null;
   return decide("promotion failed, and another member can be tried", {
+    kind: "stop",
+    how: "fast",
+    checkpoint: false,
+  });
+}
+
+/** Put there and started by hand, as the standby that it was. */
+function runsOtherData(view: NodeView): Outcome | null {
+  if (view.tenure !== "holding" || !awaitsPromotion(view) || !hasOtherData(view)) return null;
+  return decide("the data directory is not the one that the lock was granted for", {
     kind: "stop",
     how: "fast",
     checkpoint: false,
@@ -81,6 +92,13 @@ export const HOLDER_RUNNING: readonly NodeRule[] = [
       `The holder's promotion failed ${FAILURES} times in a row, or once by \`pre_promote\`, and another member could serve.`,
     then: "Stops PostgreSQL; the lock is handed over.",
     decide: promotionFails,
+  },
+  {
+    name: "other-directory-runs",
+    when:
+      "The holder's PostgreSQL is a running standby in a data directory that is not the one that the lock was granted for, and acknowledged transactions are promised.",
+    then: "Stops PostgreSQL; the lock is released.",
+    decide: runsOtherData,
   },
   {
     name: "promote",

@@ -1,6 +1,7 @@
 /** The node holds the lock, and its PostgreSQL does not run: it is started, or the lock is released. */
 import { restartGaveUp, startTakesTooLong } from "./busy.ts";
 import { FAILURES, startPrimary } from "./may_write.ts";
+import { hasOtherData } from "../other_data.ts";
 import { decide, letGo, type NodeRule, type Outcome, release } from "./outcome.ts";
 import { type NodeView, someoneElseCan, stepDownWanted } from "./view.ts";
 
@@ -10,6 +11,12 @@ const isDown = ({ tenure, postgres }: NodeView) => tenure === "holding" && postg
 function withoutDirectory(view: NodeView): Outcome | null {
   if (!isDown(view) || view.postgres.directory.kind === "valid") return null;
   return letGo("no data directory to be a primary with", view);
+}
+
+/** Also with nobody else: an operator is needed, who may name this member, or put its data back. */
+function withOtherData(view: NodeView): Outcome | null {
+  if (!isDown(view) || !hasOtherData(view)) return null;
+  return letGo("the data directory is not the one that the lock was granted for", view);
 }
 
 function steppedDown(view: NodeView): Outcome | null {
@@ -90,6 +97,13 @@ export const HOLDER_GIVES_UP: readonly NodeRule[] = [
     when: "The holder has no data directory.",
     then: "Releases the lock.",
     decide: withoutDirectory,
+  },
+  {
+    name: "other-directory",
+    when:
+      "The holder's data directory is not the one that the lock was granted for, and acknowledged transactions are promised.",
+    then: "Releases the lock, and sits out for a while.",
+    decide: withOtherData,
   },
   {
     name: "stepped-down",

@@ -59,7 +59,7 @@ function comesOn(cluster: SimCluster, tries: number): void {
 /** The next server that begins to write. */
 function firstCommitsDie(cluster: SimCluster, random: Prng): void {
   const { world } = cluster;
-  const { epoch } = cluster.latestRecords()!.lock;
+  const epoch = cluster.latestRecords()?.lock.epoch ?? 0;
   const afterMs = random.between(10, 400);
   const backMs = random.between(9000, 14_000);
   const watch = (leftMs: number) => {
