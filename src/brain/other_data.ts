@@ -18,11 +18,11 @@ export function dataIdOf(token: string): string {
  * another one; any other gets one before it is looked at.
  */
 export function hasOtherData(
-  { name, dcs: { sync }, postgres: { directory } }: Pick<NodeView, "name" | "postgres"> & {
-    readonly dcs: { readonly sync: SyncRecord };
-  },
+  { name, dcs: { sync }, postgres: { directory }, syncWithout }:
+    & Pick<NodeView, "name" | "postgres" | "syncWithout">
+    & { readonly dcs: { readonly sync: SyncRecord } },
 ): boolean {
-  if (sync.leader !== name || directory.kind !== "valid") return false;
+  if (sync.leader !== name || directory.kind !== "valid" || syncWithout?.data) return false;
   const then = ownValue(sync.data ?? {}, name);
   if (then === undefined) return false;
   return directory.dataId === undefined ? directory.unmanaged === true : dataIdOf(then) !== directory.dataId;

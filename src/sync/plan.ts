@@ -68,6 +68,7 @@ export interface SyncRulesLeftOut {
   readonly firstPromise?: boolean;
   readonly mixtures?: boolean;
   readonly end?: boolean;
+  readonly data?: boolean;
 }
 
 export type SyncStep =

@@ -145,6 +145,7 @@ export function syncRulesLeftOut(broken: BrokenRules): SyncRulesLeftOut {
     firstPromise: broken.has("sync-first-unlogged"),
     mixtures: broken.has("sync-mixed-senders"),
     end: broken.has("sync-off-unlogged"),
+    data: broken.has("sync-data-forgotten"),
   };
 }
 
