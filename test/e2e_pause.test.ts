@@ -3,10 +3,11 @@
  * fence again.
  */
 import { expect } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
+import { run } from "../src/demo/run.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { postgres } from "./e2e/by_hand.ts";
 import { type Fixture, START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
@@ -90,6 +91,38 @@ story("a switchover to a named candidate works in pause, and the old primary rej
   expect(await cluster.waitHealthy(START_MS)).toBe(candidate);
   expect(await fixture.lostOn(candidate, begin)).toEqual([]);
 });
+
+story(
+  "a primary whose directory is put back from a copy in pause lets the lock go after it: nothing confirmed is lost",
+  async (fixture) => {
+    const { client, cluster } = fixture;
+    const primary = await paused(fixture);
+    await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=on", "--force");
+    await fixture.listed("Sync Standby");
+    const begin = nowMs();
+    const copy = join(primary.directory, "copy");
+    const stop = () => postgres(primary, "pg_ctl", "stop", "--mode=fast", `--pgdata=${primary.dataDir}`);
+    await stop();
+    expect((await run("cp", ["-a", primary.dataDir, copy], primary.directory)).code).toBe(0);
+    const log = join(primary.directory, "by_hand.log");
+    await postgres(primary, "pg_ctl", "start", "--wait", `--pgdata=${primary.dataDir}`, `--log=${log}`);
+    await fixture.listed("Sync Standby");
+    await client.waitForWrite(nowMs() + 1000, WRITES_MS, primary.name);
+    await stop();
+    // The agent looks into it: it is removed once it has another name.
+    const gone = join(primary.directory, "gone");
+    renameSync(primary.dataDir, gone);
+    renameSync(copy, primary.dataDir);
+    rmSync(gone, { recursive: true });
+    const resumed = nowMs();
+    await cluster.ctl("resume", "--wait");
+    const successor = await fixture.successorOf(primary, resumed);
+    expect(await fixture.lostOn(successor, begin)).toEqual([]);
+    expect(primary.log()).toContain("the data directory is not the one that the lock was granted for");
+    await fixture.healed();
+    await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=off", "--force");
+  },
+);
 
 const inSeconds = (seconds: number) => new Date(Date.now() + 1000 * seconds).toISOString();
 

@@ -41,6 +41,8 @@ const WITNESS_RATE = 0.25;
 const BOOTSTRAP_MS = 60_000;
 /** Time for the recovery, from the end of the last fault. */
 export const RECOVERY_MS = 60_000;
+/** A copy of a model's server may fail without a fault, and is tried again after up to a minute. */
+const COPY_AGAIN_MS = 60_000;
 
 /** The violations that a missing rule may lead to, and that count as its discovery. */
 const SPLIT_BRAIN = ["never two writers", "epochs go forward"];
@@ -242,7 +244,7 @@ function recover(cluster: SimCluster): number {
     throw new Violation("liveness", `the operators are not done ${RECOVERY_MS / 1000} s after the faults`);
   }
   const calmSinceMs = world.now();
-  if (become(cluster, "recovery", RECOVERY_MS) !== "healthy") return 0;
+  if (become(cluster, "recovery", RECOVERY_MS + COPY_AGAIN_MS) !== "healthy") return 0;
   const recoveryMs = world.now() - calmSinceMs;
   world.runUntil(world.now() + 2000);
   cluster.checkAcknowledged();

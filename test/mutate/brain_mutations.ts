@@ -468,7 +468,8 @@ const standby = [
     ["all-copy-from-the-same", "copies(a) - copies(b) || ", ""],
   ]),
   ...keep("rejoin", [
-    ["verdict-of-before-the-change-of-role", "roleMs !== null && atMs < roleMs", "false"],
+    ["verdict-of-before-the-change-of-role", "[roleMs, upstreamRewoundMs]", "[upstreamRewoundMs]"],
+    ["verdict-of-before-the-upstreams-rewind", "[roleMs, upstreamRewoundMs]", "[roleMs]"],
     ["rewound-before-the-checkpoint", "if (!primary.checkpointAfterPromote) {", "if (false) {"],
     [
       "verdict-on-an-older-timeline",
@@ -627,6 +628,18 @@ const cluster = [
     ["vouched-before-its-holder-follows", "this.#isRemote !== null && isOther) {", "false) {"],
     ["vouched-across-two-changes-of-role", " || this.#configRevision !== revision", ""],
     ["in-vain-after-any-change", "if (isRemote || wasRemoteSince(seen.dcs, this.#configRevision ?? 0))", ""],
+    ["rewound-unheard-with-other-data", "known?.name === following && known.token !== token", "false"],
+    ["vouched-by-a-stream-before-the-upstreams-rewind", "lastLookMs < this.#upstreamRewoundMs", "false"],
+    [
+      "vouched-before-the-upstreams-rewind",
+      "token) {\n      this.#set(null);",
+      "token) {",
+    ],
+    [
+      "rewound-by-another-upstream",
+      "known?.name === following && known.token",
+      "known !== null && known.token",
+    ],
     [
       "demoted-unheard-between-two-looks",
       "isRemote || wasRemoteSince(seen.dcs, this.#configRevision ?? 0)",

@@ -29,7 +29,7 @@ export interface Seen extends
     | "vouchedEpoch"
     | "walEpoch"
     | "roleMs"
-    | "demotedMs"
+    | "upstreamRewoundMs"
   > {
   readonly dcs: DcsState;
   readonly postgres: PostgresView;
@@ -94,7 +94,7 @@ export class Observer {
       vouchedEpoch: this.vouched.look(seen, nowMs),
       walEpoch: this.vouched.walEpoch,
       roleMs: this.vouched.roleMs,
-      demotedMs: this.vouched.demotedMs,
+      upstreamRewoundMs: this.vouched.upstreamRewoundMs,
       startingForMs: nowMs - this.#notStartingMs,
       raftLostForMs: nowMs - this.#lastRaftMs,
       undeclaredForMs: nowMs - this.#declaredMs,

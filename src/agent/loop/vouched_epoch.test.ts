@@ -177,10 +177,10 @@ test("a change of role that was taken back between two looks is heard of afterwa
   const look = (revision: number, configHistory: ReturnType<typeof former>[], dynamic = DYNAMIC) => {
     const vouched = new VouchedEpoch();
     vouched.look(view({}, { dcs: cluster({ config: { value: {}, revision: 5 } }) }), 10);
-    expect(vouched.demotedMs).toBeNull();
+    expect(vouched.upstreamRewoundMs).toBeNull();
     const config = { value: {}, revision };
     vouched.look(view({}, { dcs: cluster({ config, configHistory }), dynamic }), 20);
-    return vouched.demotedMs;
+    return vouched.upstreamRewoundMs;
   };
   expect(look(5, [former(3), former(4, { standby_cluster })])).toBeNull();
   expect(look(6, [former(3), former(4, { standby_cluster }), former(5)])).toBeNull();
@@ -190,4 +190,30 @@ test("a change of role that was taken back between two looks is heard of afterwa
   expect(look(90, [former(70), former(80)])).toBe(20);
   const isRemote = { ...DYNAMIC, standbyCluster: standby_cluster as NodeView["dynamic"]["standbyCluster"] };
   expect(look(6, [former(5)], isRemote)).toBe(20);
+});
+
+test("an upstream that has other data than before was rewound; another upstream was not", () => {
+  const vouched = new VouchedEpoch();
+  const look = (nowMs: number, following: string | null, dataToken?: string) => {
+    const statuses = [
+      seen(status("a", dataToken === undefined ? {} : { dataToken })),
+      seen(status("b", { dataToken: "x" })),
+    ];
+    vouched.look(node({ statuses, postgres: postgres({ following }) }), nowMs);
+    return vouched.upstreamRewoundMs;
+  };
+  expect([look(1, "a", "one"), look(2, "a"), look(3, "a", "one"), look(4, "b")]).toEqual([
+    null,
+    null,
+    null,
+    null,
+  ]);
+  expect([look(5, "a", "two"), look(6, null, "three"), look(7, "a", "four")]).toEqual([null, null, null]);
+  expect([look(8, "a"), look(9, "a", "five"), look(10, "a", "five")]).toEqual([null, 9, 9]);
+  const since = (dataToken: string, lastLookMs: number, nowMs: number) =>
+    vouched.look(
+      view({ lastLookMs }, { statuses: [seen(status("a", { dataToken }))] }),
+      nowMs,
+    );
+  expect([since("five", 15, 15), since("six", 15, 20), since("six", 25, 25)]).toEqual([3, null, 3]);
 });

@@ -9,7 +9,8 @@
  * rewound to the remote primary's, and its next promotion may give the number of its timeline again. So
  * nothing that was known before such a change counts after it, no comparison either, and from then on only a
  * stream from a holder that is no primary any more. Between two looks there may have been two changes: any
- * change of the configuration counts as one.
+ * change of the configuration counts as one. The leader of a standby cluster may be rewound later, too, and
+ * so may a standby that others follow: its data has another name then.
  *
  * It is not written down: what happened while no agent ran is not known.
  */
@@ -33,7 +34,9 @@ export class VouchedEpoch {
   #isRemote: boolean | null = null;
   #configRevision: number | null = null;
   #roleMs: number | null = null;
-  #demotedMs: number | null = null;
+  #upstreamRewoundMs: number | null = null;
+  /** The member that the server follows, and the data that it was last heard to have. */
+  #upstream: { readonly name: string; readonly token: string } | null = null;
   /** Since when the holder has been seen as the leader of such a cluster; Infinity: it has not. */
   #remoteLeaderMs = Infinity;
 
@@ -48,11 +51,12 @@ export class VouchedEpoch {
   }
 
   /**
-   * When the cluster was last heard to follow another one anew, also where it was told otherwise by then;
-   * null: not since the agent's start.
+   * When this member last heard that its upstream has other data, or that the cluster was told to follow
+   * another one, also where it was told otherwise by then: what it follows may have been rewound. null: not
+   * since the agent's start.
    */
-  get demotedMs(): number | null {
-    return this.#demotedMs;
+  get upstreamRewoundMs(): number | null {
+    return this.#upstreamRewoundMs;
   }
 
   look(seen: Seen, nowMs: number): number | null {
@@ -63,6 +67,7 @@ export class VouchedEpoch {
       this.#remoteLeaderMs = Infinity;
     }
     this.#lookAtRole(seen, nowMs);
+    this.#lookAtUpstream(seen, nowMs);
     this.#lookAtRewind(postgres);
     // It may write what nobody else has.
     if (postgres.inRecovery === false) this.#set(null);
@@ -83,12 +88,25 @@ export class VouchedEpoch {
       this.#rewindUnder = null;
       this.#remoteLeaderMs = Infinity;
       this.#roleMs = nowMs;
-      if (isRemote || wasRemoteSince(seen.dcs, this.#configRevision ?? 0)) this.#demotedMs = nowMs;
+      if (isRemote || wasRemoteSince(seen.dcs, this.#configRevision ?? 0)) this.#upstreamRewoundMs = nowMs;
     }
     this.#isRemote = isRemote;
     this.#configRevision = revision;
     const isSeen = this.#remoteLeaderMs < Infinity;
     if (isRemote && !isSeen && livingHolder(seen) !== null) this.#remoteLeaderMs = nowMs;
+  }
+
+  #lookAtUpstream({ postgres: { following }, statuses }: Seen, nowMs: number): void {
+    const token = statuses.find(({ status }) => status.name === following)?.status.dataToken;
+    const known = this.#upstream;
+    if (following === null) this.#upstream = null;
+    // While it is rewound its directory has no name.
+    if (following === null || token === undefined) return;
+    if (known?.name === following && known.token !== token) {
+      this.#set(null);
+      this.#upstreamRewoundMs = nowMs;
+    }
+    this.#upstream = { name: following, token };
   }
 
   #lookAtRewind({ last: { rewind }, rewoundInVain }: NodeView["postgres"]): void {
@@ -105,6 +123,7 @@ export class VouchedEpoch {
     if (process !== "running" || following === null || replicationState !== "streaming") return false;
     if (lastLookMs === null || lastLookMs < this.#lockEpochMs) return false;
     if (this.#roleMs !== null && lastLookMs < this.#roleMs) return false;
+    if (this.#upstreamRewoundMs !== null && lastLookMs < this.#upstreamRewoundMs) return false;
     if (this.#isRemote && lastLookMs < this.#remoteLeaderMs) return false;
     return following === (lock.holder ?? lock.lastHolder) || following === cascadeOf(seen);
   }

@@ -87,13 +87,13 @@ const CASES: readonly Case[] = [
   ["one that follows somebody gets its WAL there", startingAlone({}, { following: "a" }), "busy"],
   [
     "but not from the leader of a standby cluster, which was rewound since then",
-    startingAlone({ ...BEHIND_REMOTE, demotedMs: 90_001 }, { following: "a" }),
+    startingAlone({ ...BEHIND_REMOTE, upstreamRewoundMs: 90_001 }, { following: "a" }),
     "starts-in-vain",
     IMMEDIATE,
   ],
   [
     "nor is it streamed from for a moment: it may be promoted again at once",
-    startingAlone({ ...BEHIND_REMOTE, startingForMs: 500, demotedMs: 99_501, statuses: [] }, {
+    startingAlone({ ...BEHIND_REMOTE, startingForMs: 500, upstreamRewoundMs: 99_501, statuses: [] }, {
       following: "a",
     }),
     "starts-in-vain",
@@ -101,13 +101,13 @@ const CASES: readonly Case[] = [
   ],
   [
     "where it was such a leader before, it has its WAL",
-    startingAlone({ ...BEHIND_REMOTE, demotedMs: 90_000 }, { following: "a" }),
+    startingAlone({ ...BEHIND_REMOTE, upstreamRewoundMs: 90_000 }, { following: "a" }),
     "busy",
   ],
   ["a change of other settings is none", startingAlone({ roleMs: 90_001 }, { following: "a" }), "busy"],
   [
     "nor from a primary that was such a leader meanwhile, though this member hears of it afterwards",
-    startingAlone({ demotedMs: 90_001 }, { following: "a" }),
+    startingAlone({ upstreamRewoundMs: 90_001 }, { following: "a" }),
     "starts-in-vain",
     IMMEDIATE,
   ],

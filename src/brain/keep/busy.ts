@@ -133,13 +133,14 @@ function anew(why: string): Outcome {
 }
 
 /**
- * The leader of a cluster that was told to follow another one may have been rewound since the present start
- * began, also where that was taken back before this member heard of either. A server that does not
+ * The leader of a cluster that follows another one is rewound where its data differs: it has other data then.
+ * It may have been since the present start began, if the cluster was told so since, also where that was taken
+ * back before this member heard of either. A server that does not
  * answer yet cannot be taken from it, and would stream from it again: on a timeline of the same number, which
  * it may begin when it is promoted, over WAL that differs.
  */
-function mayBeRewound({ nowMs, startingForMs, demotedMs = null }: NodeView): boolean {
-  return demotedMs !== null && demotedMs > nowMs - startingForMs;
+function mayBeRewound({ nowMs, startingForMs, upstreamRewoundMs = null }: NodeView): boolean {
+  return upstreamRewoundMs !== null && upstreamRewoundMs > nowMs - startingForMs;
 }
 
 function busy({ postgres: { action } }: NodeView): Outcome | null {
@@ -172,7 +173,7 @@ export const BUSY: readonly NodeRule[] = [
   {
     name: "starts-in-vain",
     when:
-      "A standby that was started without an upstream, or with one that it is to follow no more, has not come up for 10 s, and the holder is a running primary or standby leader. Or the cluster was told to follow another one since the start began. Not in pause.",
+      "A standby that was started without an upstream, or with one that it is to follow no more, has not come up for 10 s, and the holder is a running primary or standby leader. Or its upstream has other data since the start began, or the cluster was told to follow another one since. Not in pause.",
     then: "Stops it: it is compared, and started as a standby of the holder.",
     decide: startsInVain,
   },

@@ -17,12 +17,15 @@ export function isVerdictOld({ atMs }: { readonly atMs: number }, nowMs: number)
   return nowMs - atMs >= COMPARED_MS;
 }
 
-/** The configuration has changed since: the history that it was compared with may be another one. */
+/**
+ * The configuration has changed since, or the upstream has other data: the history that it was compared with
+ * may be another one.
+ */
 export function isFromBeforeChange(
   { atMs }: { readonly atMs: number },
-  { roleMs = null }: NodeView,
+  { roleMs = null, upstreamRewoundMs = null }: NodeView,
 ): boolean {
-  return roleMs !== null && atMs < roleMs;
+  return [roleMs, upstreamRewoundMs].some((changedMs) => changedMs !== null && atMs < changedMs);
 }
 
 /**

@@ -73,6 +73,12 @@ const PROMOTED_BESIDE: readonly Case[] = [
     COMPARE_C,
   ],
   [
+    "nor by one from before it was heard to have other data",
+    { ...beside(withC("same", 99_000)), upstreamRewoundMs: 99_500 },
+    "follow",
+    COMPARE_C,
+  ],
+  [
     "one from after that counts",
     { ...beside(withC("same", 99_600)), roleMs: 99_500 },
     "follow",

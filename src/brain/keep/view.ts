@@ -82,10 +82,11 @@ export interface NodeView {
    */
   readonly roleMs?: number | null;
   /**
-   * When the cluster was last heard to follow another one anew, also where it was told otherwise by then: its
-   * leader may have been rewound since. Null or absent: not since the agent's start.
+   * When this member last heard that what it follows has other data, or that the cluster was told to follow
+   * another one, also where it was told otherwise by then: its upstream may have been rewound. Null or
+   * absent: not since the agent's start.
    */
-  readonly demotedMs?: number | null;
+  readonly upstreamRewoundMs?: number | null;
   /** When the end of received WAL was last seen to grow on any other member. */
   readonly receivedGrewMs: number;
   /** ms for which the server has been starting; 0: it is not. */
