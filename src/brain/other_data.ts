@@ -5,7 +5,6 @@
  * not believed later.
  */
 import { ownValue } from "../lib/own_value.ts";
-import type { SyncRecord } from "../model/records.ts";
 import type { NodeView } from "./keep/view.ts";
 
 /** The data's own id, without that of the machine. */
@@ -18,9 +17,7 @@ export function dataIdOf(token: string): string {
  * another one; any other gets one before it is looked at.
  */
 export function hasOtherData(
-  { name, dcs: { sync }, postgres: { directory }, syncWithout }:
-    & Pick<NodeView, "name" | "postgres" | "syncWithout">
-    & { readonly dcs: { readonly sync: SyncRecord } },
+  { name, dcs: { sync }, postgres: { directory }, syncWithout }: NodeView,
 ): boolean {
   if (sync.leader !== name || directory.kind !== "valid" || syncWithout?.data) return false;
   const then = ownValue(sync.data ?? {}, name);

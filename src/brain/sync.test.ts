@@ -332,9 +332,8 @@ test("a primary that was restarted in pause is taken over with the setting that 
 });
 
 test("a holder whose directory was replaced logs nothing of it, and is not promoted with it", () => {
-  const directory = (dataId: string) => ({ ...STANDBY_DIRECTORY, dataId });
   const view = (dataId: string, own: Partial<PostgresView> = {}) =>
-    successor({ setting: any("ac") }, {}, { directory: directory(dataId), ...own });
+    successor({ setting: any("ac") }, {}, { ...own, directory: { ...STANDBY_DIRECTORY, dataId } });
   expect(syncStep(view("data-b"))).not.toBeNull();
   expect(syncStep(view("anew"))).toBeNull();
   expect(syncStep(view("anew", { process: "none" }))).toBeNull();

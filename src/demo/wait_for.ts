@@ -36,7 +36,7 @@ export async function waitFor<T>(
 
 /**
  * Looks that cost much (a connection, a command) come less often than `everyMs`: what is waited for needs the
- * processor more than they do.
+ * processor more than they do. They take a fifth of the time, but come at least this often.
  */
 const MAX_REST_MS = 250;
 

@@ -629,7 +629,6 @@ const cluster = [
     ["vouched-across-two-changes-of-role", " || this.#configRevision !== revision", ""],
     ["in-vain-after-any-change", "if (isRemote || wasRemoteSince(seen.dcs, this.#configRevision ?? 0))", ""],
     ["rewound-unheard-with-other-data", "known?.name === following && known.token !== token", "false"],
-    ["vouched-by-a-stream-before-the-upstreams-rewind", "lastLookMs < this.#upstreamRewoundMs", "false"],
     [
       "vouched-before-the-upstreams-rewind",
       "token) {\n      this.#set(null);",
@@ -652,7 +651,7 @@ const cluster = [
     ],
     [
       "vouched-by-a-look-before-the-change-of-role",
-      "if (this.#roleMs !== null && lastLookMs < this.#roleMs) return false;",
+      "if (isFromBeforeChange({ atMs: lastLookMs }, this)) return false;",
       "",
     ],
     [
@@ -1139,6 +1138,7 @@ const synchronous: readonly Mutation[] = [
     ["promised-while-it-is-rewound", "isUnsure(view) || needsWal", "needsWal"],
     ["sync-promoted-before-commits-wait", "sync.commitsWait || ", "true || "],
     ["other-data-is-logged", "if (!acknowledges && hasOtherData(view)) return null;", ""],
+    ["other-data-ends-what-a-primary-logs", "if (!acknowledges && hasOtherData", "if (hasOtherData"],
     ["other-data-is-promoted", 'if (hasOtherData(view)) return "its data', 'if (false) return "its data'],
   ]),
   ...mutationsOf("src/brain/cluster/operator_needed.ts", ["src/brain"], [

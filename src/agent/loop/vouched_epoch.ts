@@ -15,7 +15,9 @@
  * It is not written down: what happened while no agent ran is not known.
  */
 import type { Action } from "../../brain/actions.ts";
+import { statusOf } from "../../brain/cluster/view.ts";
 import { cascadeOf } from "../../brain/keep/follow_source.ts";
+import { isFromBeforeChange } from "../../brain/keep/rejoin.ts";
 import { livingHolder, type NodeView } from "../../brain/keep/view.ts";
 import { isSet } from "../../model/merge.ts";
 import type { DcsState } from "../../model/records.ts";
@@ -96,12 +98,16 @@ export class VouchedEpoch {
     if (isRemote && !isSeen && livingHolder(seen) !== null) this.#remoteLeaderMs = nowMs;
   }
 
-  #lookAtUpstream({ postgres: { following }, statuses }: Seen, nowMs: number): void {
-    const token = statuses.find(({ status }) => status.name === following)?.status.dataToken;
-    const known = this.#upstream;
-    if (following === null) this.#upstream = null;
+  #lookAtUpstream(seen: Seen, nowMs: number): void {
+    const { following } = seen.postgres;
+    if (following === null) {
+      this.#upstream = null;
+      return;
+    }
+    const token = statusOf(seen, following)?.status.dataToken;
     // While it is rewound its directory has no name.
-    if (following === null || token === undefined) return;
+    if (token === undefined) return;
+    const known = this.#upstream;
     if (known?.name === following && known.token !== token) {
       this.#set(null);
       this.#upstreamRewoundMs = nowMs;
@@ -122,8 +128,7 @@ export class VouchedEpoch {
     const { process, replicationState, following, lastLookMs } = seen.postgres;
     if (process !== "running" || following === null || replicationState !== "streaming") return false;
     if (lastLookMs === null || lastLookMs < this.#lockEpochMs) return false;
-    if (this.#roleMs !== null && lastLookMs < this.#roleMs) return false;
-    if (this.#upstreamRewoundMs !== null && lastLookMs < this.#upstreamRewoundMs) return false;
+    if (isFromBeforeChange({ atMs: lastLookMs }, this)) return false;
     if (this.#isRemote && lastLookMs < this.#remoteLeaderMs) return false;
     return following === (lock.holder ?? lock.lastHolder) || following === cascadeOf(seen);
   }

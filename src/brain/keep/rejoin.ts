@@ -23,7 +23,7 @@ export function isVerdictOld({ atMs }: { readonly atMs: number }, nowMs: number)
  */
 export function isFromBeforeChange(
   { atMs }: { readonly atMs: number },
-  { roleMs = null, upstreamRewoundMs = null }: NodeView,
+  { roleMs = null, upstreamRewoundMs = null }: Pick<NodeView, "roleMs" | "upstreamRewoundMs">,
 ): boolean {
   return [roleMs, upstreamRewoundMs].some((changedMs) => changedMs !== null && atMs < changedMs);
 }
