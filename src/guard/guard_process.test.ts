@@ -9,15 +9,17 @@ import type { GuardClient } from "./client.ts";
 import { ownedByAnother } from "./directory_owner.ts";
 import { prepareDirectory } from "./guard_socket.ts";
 import { servingGuard } from "./serving_guard.ts";
-import { connected, reply, type Site, startDetached, until, untilView, withSite } from "./testing.ts";
-
-async function startPrimary(site: Site, client: GuardClient, leaseMs: number): Promise<number> {
-  await connected(client);
-  expect(await reply((done) => client.arm(3, site.clock.now() + leaseMs, false, done))).toEqual({ ok: true });
-  expect(await reply((done) => client.start(site.spec(3), done))).toEqual({ ok: true });
-  await until("the backends acknowledge", () => site.isUp());
-  return client.view().postmaster?.pid ?? 0;
-}
+import {
+  armFor,
+  connected,
+  reply,
+  type Site,
+  startDetached,
+  startPrimary,
+  until,
+  untilView,
+  withSite,
+} from "./testing.ts";
 
 function startStandby(site: Site, client: GuardClient): Promise<void> {
   return reply((done) => client.start(site.spec(null), done)).then((answer) => {
@@ -29,11 +31,12 @@ function startStandby(site: Site, client: GuardClient): Promise<void> {
 test("a primary is frozen at its deadline, thawed by a renewal, and loses no process", () =>
   withSite(async (site) => {
     const client = site.client();
-    const pid = await startPrimary(site, client, 700);
+    const pid = await startPrimary(site, client);
     const backends = () => site.group.members().filter((member) => member.parentPid === pid);
     // Each begins as a shell that becomes another program.
     await until("there are two backends", () => backends().length === 2);
     const before = backends();
+    await armFor(site, client, 700);
     await untilView(
       client,
       "it is frozen, and every process is seen stopped",
@@ -48,14 +51,15 @@ test("a primary is frozen at its deadline, thawed by a renewal, and loses no pro
       phase: "running",
       child: true,
     });
-    expect(await site.acknowledges()).toBe(true);
+    await until("it acknowledges", () => site.acknowledges());
     for (const member of before) expect(isAlive(member.pid)).toBe(true);
   }));
 
 test("what others wake while it is frozen is stopped again", () =>
   withSite(async (site) => {
     const client = site.client();
-    await startPrimary(site, client, 2000);
+    await startPrimary(site, client);
+    await armFor(site, client, 700);
     await untilView(client, "it is frozen", (view) => view.postmaster?.phase === "frozen");
     for (const member of site.group.members()) process.kill(member.pid, "SIGCONT");
     await until("it is frozen again", () => site.group.allStopped(null));
@@ -66,7 +70,8 @@ test("what others wake while it is frozen is stopped again", () =>
 test("a freeze that lasts ends in a kill of everything, reported as fenced", () =>
   withSite(async (site) => {
     const client = site.client();
-    const pid = await startPrimary(site, client, 700);
+    const pid = await startPrimary(site, client);
+    await armFor(site, client, 700);
     await untilView(client, "it is gone", (view) => view.postmaster === null);
     const { lastExit, anyProcess } = client.view();
     expect(lastExit).toMatchObject({ pid, fenced: true, signal: "SIGKILL" });
@@ -77,9 +82,10 @@ test("a freeze that lasts ends in a kill of everything, reported as fenced", () 
 test("the end of the agent is no trigger, the deadline is, with nobody connected", () =>
   withSite(async (site) => {
     const client = site.client();
-    const pid = await startPrimary(site, client, 1000);
+    const pid = await startPrimary(site, client);
+    await armFor(site, client, 3000);
     client.close();
-    expect(await site.acknowledges()).toBe(true);
+    await until("it acknowledges without an agent", () => site.acknowledges());
     await until("it is frozen without an agent", () => readProcess(pid)?.state === "T");
     expect(await site.acknowledges()).toBe(false);
     // The next agent finds guard and deadline again.
@@ -87,13 +93,13 @@ test("the end of the agent is no trigger, the deadline is, with nobody connected
     await connected(next);
     expect(next.view()).toMatchObject({ armed: { epoch: 3 }, postmaster: { pid, epoch: 3 } });
     expect(await reply((done) => next.arm(3, site.clock.now() + 60_000, false, done))).toEqual({ ok: true });
-    expect(await site.acknowledges()).toBe(true);
+    await until("it acknowledges", () => site.acknowledges());
   }));
 
 test("the death of the guard ends PostgreSQL, and a new guard takes over", () =>
   withSite(async (site) => {
     const client = site.client();
-    const pid = await startPrimary(site, client, 60_000);
+    const pid = await startPrimary(site, client);
     const { pid: guardPid, incarnation } = client.view();
     process.kill(guardPid ?? 0, "SIGKILL");
     await untilView(client, "another guard answers", (view) =>
@@ -107,7 +113,7 @@ test("the death of the guard ends PostgreSQL, and a new guard takes over", () =>
 test("without an agent, the death of the guard ends PostgreSQL as well", () =>
   withSite(async (site) => {
     const client = site.client();
-    await startPrimary(site, client, 60_000);
+    await startPrimary(site, client);
     const guardPid = client.view().pid ?? 0;
     client.close();
     process.kill(guardPid, "SIGKILL");
@@ -117,7 +123,8 @@ test("without an agent, the death of the guard ends PostgreSQL as well", () =>
 test("while the guard is stopped, the agent freezes PostgreSQL at the deadline, and wakes the guard", () =>
   withSite(async (site) => {
     const client = site.client();
-    const pid = await startPrimary(site, client, 2_500);
+    const pid = await startPrimary(site, client);
+    await armFor(site, client, 3000);
     process.kill(client.view().pid ?? 0, "SIGSTOP");
     await until("it is frozen", () => readProcess(pid)?.state === "T");
     expect(client.view().postmaster?.phase).toBe("frozen");
@@ -131,7 +138,7 @@ test("while the guard is stopped, the agent freezes PostgreSQL at the deadline, 
 test("an agent that starts while the guard is stopped freezes what runs, and the lease goes on when the guard wakes", () =>
   withSite(async (site) => {
     const client = site.client();
-    const pid = await startPrimary(site, client, 60_000);
+    const pid = await startPrimary(site, client);
     const guardPid = client.view().pid ?? 0;
     client.close();
     process.kill(guardPid, "SIGSTOP");
@@ -145,13 +152,13 @@ test("an agent that starts while the guard is stopped freezes what runs, and the
     await connected(next);
     await until("it goes on", () => readProcess(pid)?.state !== "T");
     expect(next.view()).toMatchObject({ armed: { epoch: 3 }, postmaster: { pid, epoch: 3 } });
-    expect(await site.acknowledges()).toBe(true);
+    await until("it acknowledges", () => site.acknowledges());
   }));
 
 test("a guard whose socket is gone makes it anew for the next agent, and PostgreSQL goes on", () =>
   withSite(async (site) => {
     const client = site.client();
-    const pid = await startPrimary(site, client, 60_000);
+    const pid = await startPrimary(site, client);
     const guardPid = client.view().pid ?? 0;
     client.close();
     const made = () => site.log.lines.filter((line) => line.includes(`guard ${guardPid} has made it anew`));
@@ -165,7 +172,7 @@ test("a guard whose socket is gone makes it anew for the next agent, and Postgre
         postmaster: { pid, epoch: 3 },
       });
       await until("it says so", () => made().length === times + 1);
-      expect(await site.acknowledges()).toBe(true);
+      await until("it acknowledges", () => site.acknowledges());
       next.close();
     }
     const last = site.client();
@@ -179,7 +186,7 @@ test("a guard whose socket is gone makes it anew for the next agent, and Postgre
 test("a guard that does not make its socket anew is replaced, and ends PostgreSQL", () =>
   withSite(async (site) => {
     const client = site.client();
-    await startPrimary(site, client, 60_000);
+    await startPrimary(site, client);
     const guardPid = client.view().pid ?? 0;
     client.close();
     process.kill(guardPid, "SIGSTOP");
@@ -195,7 +202,7 @@ test("a guard that does not make its socket anew is replaced, and ends PostgreSQ
 test("a guard that no file names is found by its command line, and no other one is started beside it", () =>
   withSite(async (site) => {
     const client = site.client();
-    const pid = await startPrimary(site, client, 60_000);
+    const pid = await startPrimary(site, client);
     const guardPid = client.view().pid ?? 0;
     client.close();
     rmSync(join(site.root, "run", "guard.sock"));
@@ -208,7 +215,7 @@ test("a guard that no file names is found by its command line, and no other one 
     const next = site.client();
     await connected(next);
     expect(next.view()).toMatchObject({ pid: guardPid, postmaster: { pid, epoch: 3 } });
-    expect(await site.acknowledges()).toBe(true);
+    await until("it acknowledges", () => site.acknowledges());
   }));
 
 test("a guard that ends leaves the socket of another one alone", () =>
@@ -250,7 +257,7 @@ test("a primary does not start without a lease, a standby does and is promoted w
 test("a fast shutdown is reported when everything is gone, and then the epoch ends for ever", () =>
   withSite(async (site) => {
     const client = site.client();
-    const pid = await startPrimary(site, client, 60_000);
+    const pid = await startPrimary(site, client);
     expect(await reply((done) => client.signal("fast", done))).toEqual({ ok: true });
     await untilView(client, "it is gone", (view) => view.postmaster === null);
     expect(client.view().lastExit).toMatchObject({ pid, code: 0, signal: null, fenced: false });
@@ -335,7 +342,8 @@ test("what the agent itself runs in the directory is left alone, with its childr
 test("a PostgreSQL left frozen by a guard that was killed is ended by the next one", () =>
   withSite(async (site) => {
     const first = site.client();
-    const pid = await startPrimary(site, first, 700);
+    const pid = await startPrimary(site, first);
+    await armFor(site, first, 700);
     const guardPid = first.view().pid ?? 0;
     first.close();
     await until("it is frozen", () => readProcess(pid)?.state === "T");
@@ -381,7 +389,7 @@ test("a running PostgreSQL is adopted, declared, and its end is noticed", () =>
   withSite(async (site) => {
     const pid = site.startByHand();
     await until("it runs", () => site.isUp());
-    const client = site.client();
+    const client = site.unmanagedClient();
     await connected(client);
     expect(client.view()).toMatchObject({
       state: "partial",
@@ -399,7 +407,7 @@ test("an adopted primary is fenced like any other, and survives the guard", () =
   withSite(async (site) => {
     const pid = site.startByHand();
     await until("it runs", () => site.isUp());
-    const client = site.client();
+    const client = site.unmanagedClient();
     await connected(client);
     const { pid: guardPid, incarnation } = client.view();
     process.kill(guardPid ?? 0, "SIGKILL");
@@ -525,7 +533,7 @@ test("a guard with nothing to guard ends when it is asked to, and every callback
 test("an agent of another raft directory gets nothing of a data directory that is in use", () =>
   withSite(async (site) => {
     const client = site.client();
-    const pid = await startPrimary(site, client, 60_000);
+    const pid = await startPrimary(site, client);
     const taken: string[] = [];
     const other = site.otherClient((why) => taken.push(why));
     await until("it is told", () => taken.length > 0);
@@ -537,7 +545,7 @@ test("an agent of another raft directory gets nothing of a data directory that i
     await reply((done) => other.arm(9, site.clock.now() + 60_000, false, done));
     expect(await reply((done) => other.start(site.spec(9), done))).toEqual({ ok: false, error: taken[0]! });
     expect(isAlive(pid)).toBe(true);
-    expect(await site.acknowledges()).toBe(true);
+    await until("it acknowledges", () => site.acknowledges());
     // The agent ends, PostgreSQL goes on: the directory is in use as before.
     client.close();
     expect(await reply((done) => other.claim(done))).toMatchObject({ ok: false });

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { SystemClock } from "../lib/clock.ts";
 import { MemoryLog } from "../lib/log.ts";
 import { VERSION } from "../model/version.ts";
-import { GuardClient } from "./client.ts";
+import { GuardClient, type GuardClientOptions } from "./client.ts";
 import { parseGuardArguments } from "./guard_arguments.ts";
 import type { GuardDone, GuardReply, StartSpec } from "./port.ts";
 import type { GuardView } from "../model/guard_view.ts";
@@ -65,38 +65,33 @@ export class Site {
 
   /** `release`: what agent and guard are to be of. */
   client(onSuperseded?: () => void, release = VERSION): GuardClient {
-    const client = new GuardClient({
-      directory: this.root,
-      dataDir: this.dataDir,
-      command: [...command, "guard", "--release", release],
-      release,
-      clock: this.clock,
-      log: this.log,
-      onSuperseded,
-    });
-    this.#clients.push(client);
-    return client;
+    return this.#add({ command: [...command, "guard", "--release", release], release, onSuperseded });
+  }
+
+  /** An agent that meets a server which none has managed: it does not freeze it when a guard begins late. */
+  unmanagedClient(): GuardClient {
+    return this.#add({ unmanaged: true });
   }
 
   /** The same agent after its configuration names another data directory. */
   clientElsewhere(dataDir: string): GuardClient {
-    const { root: directory, clock, log } = this;
-    const client = new GuardClient({ directory, dataDir, command: [...command, "guard"], clock, log });
-    this.#clients.push(client);
-    return client;
+    return this.#add({ dataDir });
   }
 
   /** An agent of another raft directory on the same data directory. */
   otherClient(onTaken: (why: string) => void): GuardClient {
-    const { dataDir, clock, log } = this;
-    const directory = join(this.root, "other");
+    return this.#add({ directory: join(this.root, "other"), onTaken });
+  }
+
+  #add(options: Partial<GuardClientOptions>): GuardClient {
+    const { root: directory, dataDir, clock, log } = this;
     const client = new GuardClient({
       directory,
       dataDir,
       command: [...command, "guard"],
       clock,
       log,
-      onTaken,
+      ...options,
     });
     this.#clients.push(client);
     return client;
@@ -199,6 +194,25 @@ export function untilView(
 
 export function connected(client: GuardClient): Promise<void> {
   return untilView(client, "the guard answers", (view) => view.state !== "none");
+}
+
+/**
+ * A primary of epoch 3 that acknowledges, with a long lease: how long it takes to start does not matter.
+ * Returns the postmaster's pid.
+ */
+export async function startPrimary(site: Site, client: GuardClient): Promise<number> {
+  await connected(client);
+  await armFor(site, client, 60_000);
+  const started = await reply((done) => client.start(site.spec(3), done));
+  if (!started.ok) throw new Error(started.error);
+  await until("the backends acknowledge", () => site.isUp());
+  return client.view().postmaster?.pid ?? 0;
+}
+
+/** The lease of epoch 3 ends in `leaseMs` from now. */
+export async function armFor(site: Site, client: GuardClient, leaseMs: number): Promise<void> {
+  const armed = await reply((done) => client.arm(3, site.clock.now() + leaseMs, false, done));
+  if (!armed.ok) throw new Error(armed.error);
 }
 
 export function reply(call: (done: GuardDone) => void): Promise<GuardReply> {
