@@ -146,6 +146,21 @@ function leaveRoom(disk: string, share: number): void {
   ]);
 }
 
+/**
+ * One that was the primary before its agent was started does not count as a new one. On a busy host the lease
+ * may be over before the agent is back: then it becomes the primary again, and its agent is killed once more.
+ */
+async function restartAgentOf(fixture: Fixture, primary: Host): Promise<void> {
+  for (let tries = 1; tries <= 5; tries++) {
+    await primary.killAgent();
+    const now = await fixture.healed();
+    if (now === primary) return;
+    await switchOver(fixture.cluster, now, primary);
+    await fixture.healed();
+  }
+  throw new Error(`the agent of ${primary.name} never came back within its lease`);
+}
+
 /** The primary becomes sick: another member writes soon, nothing is lost, and it is said why. */
 async function handsOverSick(
   fixture: Fixture,
@@ -155,9 +170,7 @@ async function handsOverSick(
 ): Promise<void> {
   const { cluster } = fixture;
   await configure(cluster, HEALTH);
-  // One that was the primary before its agent was started does not count as a new one.
-  await primary.killAgent();
-  expect(await fixture.healed()).toBe(primary);
+  await restartAgentOf(fixture, primary);
   const begin = nowMs();
   sicken();
   await fixture.listed(new RegExp(`Ailing: ${primary.name}, ${cause} \\(critical since `));
