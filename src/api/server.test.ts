@@ -251,9 +251,9 @@ test("thousands of pipelined requests are answered from what was made once in 50
     const beginMs = performance.now();
     const request = `GET ${path} HTTP/1.1\r\n\r\n`;
     const pipelined = `${request.repeat(99)}${request.replace(/\r\n\r\n$/, "\r\nConnection: close\r\n\r\n")}`;
-    const answers = await Promise.all(Array.from({ length: 20 }, () => raw(server.port, pipelined)));
+    const answers = await Promise.all(Array.from({ length: 5 }, () => raw(server.port, pipelined)));
     const periods = Math.ceil((performance.now() - beginMs) / 50) + 1;
-    expect(answers.join("").match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2000);
+    expect(answers.join("").match(/HTTP\/1\.1 200 OK/g)).toHaveLength(500);
     // Each making of an answer looks a few times.
     expect([path, port.views < 10 * periods]).toEqual([path, true]);
   }

@@ -40,7 +40,7 @@ function violationsWithout(rule: BrokenRule, seeds: readonly number[]): string[]
   return found;
 }
 
-/** Other runs have all rules, and each of these ambushes: here they only show that it is laid, and harmless. */
+/** Other runs have all rules and each ambush: these only show that it is laid, and harmless. */
 const LAWFUL_SEEDS = SEEDS.slice(0, 5);
 /** Rules with the same ambush have the same runs. */
 const lawful = new Map<ClusterFault, readonly RunResult[]>();
