@@ -628,7 +628,7 @@ const cluster = [
     ["vouched-before-its-holder-follows", "this.#isRemote !== null && isOther) {", "false) {"],
     ["vouched-across-two-changes-of-role", " || this.#configRevision !== revision", ""],
     ["in-vain-after-any-change", "if (isRemote || wasRemoteSince(seen.dcs, this.#configRevision ?? 0))", ""],
-    ["rewound-unheard-with-other-data", "known?.name === following && known.token !== token", "false"],
+    ["rewound-unheard-with-other-data", "known.token !== undefined && known.token !== token", "false"],
     [
       "vouched-before-the-upstreams-rewind",
       "token) {\n      this.#set(null);",
@@ -636,8 +636,29 @@ const cluster = [
     ],
     [
       "rewound-by-another-upstream",
-      "known?.name === following && known.token",
+      "known?.name === name && known.token",
       "known !== null && known.token",
+    ],
+    [
+      "vouched-by-a-rewind-from-other-data",
+      "this.#rewindUnder = null;\n      this.#upstreamRewoundMs",
+      "this.#upstreamRewoundMs",
+    ],
+    [
+      "source-of-a-rewind-not-watched",
+      "this.#rewindUnder = lockEpoch;\n          this.#pointAt(action.from.name);",
+      "this.#rewindUnder = lockEpoch;",
+    ],
+    [
+      "source-of-a-copy-not-watched",
+      "lockEpoch : null);\n          this.#pointAt(action.from.name);",
+      "lockEpoch : null);",
+    ],
+    ["followed-unwatched-until-it-is-seen", "this.#pointAt(action.follow.name);", ""],
+    [
+      "watched-only-while-it-is-followed",
+      "seen.postgres.following ?? known?.name",
+      "seen.postgres.following",
     ],
     [
       "demoted-unheard-between-two-looks",

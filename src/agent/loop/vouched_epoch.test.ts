@@ -208,7 +208,7 @@ test("an upstream that has other data than before was rewound; another upstream 
     null,
     null,
   ]);
-  expect([look(5, "a", "two"), look(6, null, "three"), look(7, "a", "four")]).toEqual([null, null, null]);
+  expect([look(5, "a", "two"), look(6, "a", "two")]).toEqual([null, null]);
   expect([look(8, "a"), look(9, "a", "five"), look(10, "a", "five")]).toEqual([null, 9, 9]);
   const since = (dataToken: string, lastLookMs: number, nowMs: number) =>
     vouched.look(
@@ -216,4 +216,45 @@ test("an upstream that has other data than before was rewound; another upstream 
       nowMs,
     );
   expect([since("five", 15, 15), since("six", 15, 20), since("six", 25, 25)]).toEqual([3, null, 3]);
+});
+
+test("the source of a rewind, a copy or a start is watched from the decision on, whatever the server follows", () => {
+  const a = (dataToken: string, own: Partial<PostgresView> = {}) =>
+    view({ ...STOPPED, following: null, ...own }, { statuses: [seen(status("a", { dataToken }))] });
+  const rewound = { rewind: { kind: "rewind", ok: true, atMs: 1, detail: "", failures: 0 } } as const;
+  const ways: readonly (readonly [Action, Partial<PostgresView>])[] = [
+    [{ kind: "rewind", from: from("a") }, { last: rewound }],
+    [clone("a"), {}],
+    [follow("a"), {}],
+    [{ kind: "start-standby", follow: from("a") }, { following: "a" }],
+  ];
+  const known = ([action, end]: (typeof ways)[number], ...tokens: readonly string[]) => {
+    const vouched = new VouchedEpoch();
+    vouched.look(a("one"), 0);
+    vouched.decided([action], 3);
+    for (const [index, token] of tokens.entries()) vouched.look(a(token), 1 + index);
+    const last = tokens.at(-1) ?? "one";
+    return [vouched.look(a(last, end), 10), vouched.walEpoch, vouched.upstreamRewoundMs];
+  };
+  for (const way of ways) {
+    const { kind } = way[0];
+    expect([kind, ...known(way, "one", "one")]).toEqual([kind, 3, 3, null]);
+    expect([kind, ...known(way, "two")]).toEqual([kind, null, null, 1]);
+    expect([kind, ...known(way, "one", "two")]).toEqual([kind, null, null, 2]);
+  }
+});
+
+test("WAL that came from a member before it was rewound is not the holder's any more, whoever is followed", () => {
+  const vouched = new VouchedEpoch();
+  const look = (dataToken: string, following: string | null, nowMs: number) => {
+    const statuses = [seen(status("a", { dataToken })), seen(status("b", { dataToken: "x" }))];
+    vouched.look(view({ ...STOPPED, following }, { statuses }), nowMs);
+    return vouched.walEpoch;
+  };
+  look("one", "a", 1);
+  vouched.decided([follow("a"), follow(null)], 3);
+  expect([look("one", null, 2), look("two", null, 3)]).toEqual([3, null]);
+  // What another one does is nothing to it.
+  vouched.decided([follow("b")], 3);
+  expect([look("two", "b", 4), look("three", "b", 5)]).toEqual([3, 3]);
 });

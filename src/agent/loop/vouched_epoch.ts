@@ -10,7 +10,8 @@
  * nothing that was known before such a change counts after it, no comparison either, and from then on only a
  * stream from a holder that is no primary any more. Between two looks there may have been two changes: any
  * change of the configuration counts as one. The leader of a standby cluster may be rewound later, too, and
- * so may a standby that others follow: its data has another name then.
+ * so may a standby that others follow: its data has another name then, which is looked for from the decision
+ * to copy, to rewind or to follow on.
  *
  * It is not written down: what happened while no agent ran is not known.
  */
@@ -37,8 +38,14 @@ export class VouchedEpoch {
   #configRevision: number | null = null;
   #roleMs: number | null = null;
   #upstreamRewoundMs: number | null = null;
-  /** The member that the server follows, and the data that it was last heard to have. */
-  #upstream: { readonly name: string; readonly token: string } | null = null;
+  /**
+   * Whose data this is: the member that it was pointed at, copied or rewound from, or that its server
+   * follows, and the data which that member was known to have then. It is watched while a copy, a rewind or a
+   * start is under way, too. token undefined: not known yet.
+   */
+  #upstream: { readonly name: string; readonly token: string | undefined } | null = null;
+  /** The look by which the next decision is made. */
+  #seen: Seen | null = null;
   /** Since when the holder has been seen as the leader of such a cluster; Infinity: it has not. */
   #remoteLeaderMs = Infinity;
 
@@ -53,9 +60,9 @@ export class VouchedEpoch {
   }
 
   /**
-   * When this member last heard that its upstream has other data, or that the cluster was told to follow
-   * another one, also where it was told otherwise by then: what it follows may have been rewound. null: not
-   * since the agent's start.
+   * When this member last heard that the one whose data this is has other data by now, or that the cluster
+   * was told to follow another one, also where it was told otherwise by then: what it follows may have been
+   * rewound. null: not since the agent's start.
    */
   get upstreamRewoundMs(): number | null {
     return this.#upstreamRewoundMs;
@@ -63,6 +70,7 @@ export class VouchedEpoch {
 
   look(seen: Seen, nowMs: number): number | null {
     const { dcs: { lock }, postgres } = seen;
+    this.#seen = seen;
     if (lock.epoch !== this.#lockEpoch) {
       this.#lockEpoch = lock.epoch;
       this.#lockEpochMs = nowMs;
@@ -99,20 +107,23 @@ export class VouchedEpoch {
   }
 
   #lookAtUpstream(seen: Seen, nowMs: number): void {
-    const { following } = seen.postgres;
-    if (following === null) {
-      this.#upstream = null;
-      return;
-    }
-    const token = statusOf(seen, following)?.status.dataToken;
+    const known = this.#upstream;
+    const name = seen.postgres.following ?? known?.name;
+    if (name === undefined) return;
+    const token = statusOf(seen, name)?.status.dataToken;
     // While it is rewound its directory has no name.
     if (token === undefined) return;
-    const known = this.#upstream;
-    if (known?.name === following && known.token !== token) {
+    if (known?.name === name && known.token !== undefined && known.token !== token) {
       this.#set(null);
+      this.#rewindUnder = null;
       this.#upstreamRewoundMs = nowMs;
     }
-    this.#upstream = { name: following, token };
+    this.#upstream = { name, token };
+  }
+
+  #pointAt(name: string): void {
+    const token = this.#seen === null ? undefined : statusOf(this.#seen, name)?.status.dataToken;
+    this.#upstream = { name, token };
   }
 
   #lookAtRewind({ last: { rewind }, rewoundInVain }: NodeView["postgres"]): void {
@@ -140,14 +151,19 @@ export class VouchedEpoch {
         case "follow":
         case "start-standby":
           if (action.follow === null) this.#epoch = null;
-          else this.#set(lockEpoch);
+          else {
+            this.#set(lockEpoch);
+            this.#pointAt(action.follow.name);
+          }
           break;
         case "clone":
           this.#set(action.from.name === action.leader.name ? lockEpoch : null);
+          this.#pointAt(action.from.name);
           break;
         case "rewind":
           this.#set(null);
           this.#rewindUnder = lockEpoch;
+          this.#pointAt(action.from.name);
           break;
         case "restore":
         case "set-aside":
@@ -155,6 +171,7 @@ export class VouchedEpoch {
         case "start-primary":
         case "promote":
           this.#set(null);
+          this.#upstream = null;
       }
     }
   }
