@@ -90,6 +90,8 @@ class Listener {
   readonly #files: WatchedFiles;
   #certificates: CertificateFiles | null;
   #running: HttpServer;
+  /** Listen no more, but have connections. */
+  #retired: HttpServer[] = [];
   #port: number;
   /** Nobody listens: neither a new listener nor the old one could be opened. */
   #isDown = false;
@@ -114,6 +116,7 @@ class Listener {
 
   stop(): void {
     this.#running.stop();
+    this.#endRetired();
   }
 
   reload(next: RestApiConfig): void {
@@ -154,9 +157,17 @@ class Listener {
     return this.#certificates?.fingerprint === certificates?.fingerprint;
   }
 
-  /** The runtime cannot change the certificate of a listener: the old one retires, its connections live on. */
+  /**
+   * The runtime cannot change the certificate of a listener: the old one retires. Its connections live on,
+   * unless other clients count from now on: they were judged by the authority of before, and never are again.
+   */
   #listenAnew(next: RestApiConfig, certificates: CertificateFiles | null): void {
-    if (!this.#isDown) this.#running.retire();
+    if (!this.#isDown) {
+      this.#running.retire();
+      this.#retired = [...this.#retired, this.#running].filter(({ connections }) => connections > 0);
+    }
+    const sameClients = this.#certificates?.ca === certificates?.ca &&
+      this.#restapi.verifyClient === next.verifyClient;
     this.#isDown = true;
     try {
       this.#open(next, certificates);
@@ -165,6 +176,12 @@ class Listener {
       throw error;
     }
     this.#certificates = certificates;
+    if (!sameClients) this.#endRetired();
+  }
+
+  /** Requests that are under way are still answered. */
+  #endRetired(): void {
+    for (const server of this.#retired.splice(0)) server.stop();
   }
 
   #open(restapi: RestApiConfig, certificates: CertificateFiles | null): void {

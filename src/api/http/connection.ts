@@ -11,7 +11,7 @@ import { readHead, type RequestHead } from "./request_head.ts";
 export interface HttpRequest {
   readonly head: RequestHead;
   readonly address: string;
-  /** A client certificate of the configured authority was presented. */
+  /** A client certificate of the configured authority was presented, and has not ended since. */
   readonly clientCertificate: boolean;
   /**
    * The body, not read from the connection before. Rejects with BodyMissing when it does not come in time.
@@ -22,6 +22,8 @@ export interface HttpRequest {
 /** The services that a connection needs of its server. */
 export interface ConnectionHost {
   readonly limits: HttpLimits;
+  /** Nothing is answered without a client certificate. */
+  readonly certificateRequired: boolean;
   nowMs(): number;
   /** The connection is to be looked at then (endIfOverdue), unless it has another deadline by that time. */
   due(deadlineMs: number): void;
@@ -69,7 +71,6 @@ export class HttpConnection implements TableEntry {
   readonly address: string;
   readonly #socket: Socket<HttpConnection>;
   readonly #host: ConnectionHost;
-  readonly #tls: boolean;
   #phase: Phase;
   #deadlineMs: number;
   /** Unread; changed by #setInput alone. */
@@ -82,12 +83,13 @@ export class HttpConnection implements TableEntry {
   #begun = true;
   #last = false;
   #inputEnded = false;
+  /** End of the client certificate, by the wall clock; null: none was presented that counts. */
+  #certificateEndsMs: number | null = null;
   #drained = 0;
 
   constructor(socket: Socket<HttpConnection>, host: ConnectionHost, tls: boolean) {
     this.#socket = socket;
     this.#host = host;
-    this.#tls = tls;
     this.address = socket.remoteAddress;
     this.#phase = tls ? "handshake" : "reading";
     this.#deadlineMs = this.#dueIn(host.limits.headMs);
@@ -113,6 +115,9 @@ export class HttpConnection implements TableEntry {
   /** TLS is up. */
   secured(): void {
     if (this.#phase !== "handshake") return;
+    if (this.#socket.authorized) {
+      this.#certificateEndsMs = Date.parse(this.#socket.getPeerX509Certificate().validTo);
+    }
     this.#phase = "reading";
     this.#readOn();
   }
@@ -188,6 +193,11 @@ export class HttpConnection implements TableEntry {
   serve(): void {
     const head = this.#head;
     if (this.#phase !== "ready" || head === null) return;
+    const clientCertificate = this.#certificateHolds();
+    if (!clientCertificate && this.#host.certificateRequired) {
+      this.#host.refused(this, "no client certificate that is valid now");
+      return this.drop();
+    }
     this.#phase = "answering";
     const fail = (error: unknown) => {
       this.#host.failed(this, head, error);
@@ -197,7 +207,7 @@ export class HttpConnection implements TableEntry {
       const answer = this.#host.answer({
         head,
         address: this.address,
-        clientCertificate: this.#tls && this.#socket.authorized,
+        clientCertificate,
         body: () => this.#readBody(),
       });
       if (answer instanceof Promise) answer.then((one) => this.#send(head, one), fail);
@@ -205,6 +215,14 @@ export class HttpConnection implements TableEntry {
     } catch (error) {
       fail(error);
     }
+  }
+
+  /**
+   * TLS looks at the certificate in the first handshake alone: neither a connection that stays open nor one
+   * that resumes its session is asked again, so either would outlive the certificate.
+   */
+  #certificateHolds(): boolean {
+    return this.#certificateEndsMs !== null && Date.now() < this.#certificateEndsMs;
   }
 
   #dueIn(ms: number): number {

@@ -50,6 +50,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 export class HttpServer implements ConnectionHost {
   readonly limits: HttpLimits;
+  readonly certificateRequired: boolean;
   readonly #options: HttpServerOptions;
   readonly #table: ConnectionTable<HttpConnection>;
   readonly #listener: { readonly port: number; stop(closeActive?: boolean): void };
@@ -70,6 +71,7 @@ export class HttpServer implements ConnectionHost {
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.limits = options.limits;
+    this.certificateRequired = options.tls?.clientCertificate === "required";
     this.#table = new ConnectionTable(options.limits);
     const { hostname, port, tls } = options;
     this.#listener = Bun.listen<HttpConnection>({
