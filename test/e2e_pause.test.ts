@@ -3,7 +3,7 @@
  * fence again.
  */
 import { expect } from "bun:test";
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
@@ -101,23 +101,26 @@ story(
     await fixture.listed("Sync Standby");
     const begin = nowMs();
     const copy = join(primary.directory, "copy");
-    const stop = () => postgres(primary, "pg_ctl", "stop", "--mode=fast", `--pgdata=${primary.dataDir}`);
-    await stop();
+    const stop = (mode: string) =>
+      postgres(primary, "pg_ctl", "stop", `--mode=${mode}`, `--pgdata=${primary.dataDir}`);
+    await stop("fast");
     expect((await run("cp", ["-a", primary.dataDir, copy], primary.directory)).code).toBe(0);
-    const log = join(primary.directory, "by_hand.log");
-    await postgres(primary, "pg_ctl", "start", "--wait", `--pgdata=${primary.dataDir}`, `--log=${log}`);
+    await cluster.ctl("restart", "demo", primary.name, "--force");
     await fixture.listed("Sync Standby");
     await client.waitForWrite(nowMs() + 1000, WRITES_MS, primary.name);
-    await stop();
-    // The agent looks into it: it is removed once it has another name.
+    // As a crash would: no checkpoint tells what was written since the copy.
+    await stop("immediate");
+    // The agent looks into it, and may change it: it is removed once it has another name, and not by rmSync,
+    // which fails when something in it goes meanwhile.
     const gone = join(primary.directory, "gone");
     renameSync(primary.dataDir, gone);
     renameSync(copy, primary.dataDir);
-    rmSync(gone, { recursive: true });
+    expect((await run("rm", ["-rf", gone], primary.directory)).code).toBe(0);
     const resumed = nowMs();
     await cluster.ctl("resume", "--wait");
     const successor = await fixture.successorOf(primary, resumed);
     expect(await fixture.lostOn(successor, begin)).toEqual([]);
+    expect(primary.log()).toContain("Somebody has put a backup in its place");
     expect(primary.log()).toContain("the data directory is not the one that the lock was granted for");
     await fixture.healed();
     await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=off", "--force");

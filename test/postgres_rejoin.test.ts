@@ -218,8 +218,10 @@ story(
       await has(two, [0, 1, 2]);
       await two.must(stop, "stop");
       await one.must(stop, "stop");
-      rmSync(one.dataDir, { recursive: true });
-      renameSync(aside, one.dataDir);
+      await one.replaceData(() => {
+        rmSync(one.dataDir, { recursive: true });
+        renameSync(aside, one.dataDir);
+      });
       await one.arm(2);
       await one.must({ kind: "start-primary", epoch: 2 }, "start");
       expect(await compared(two, one)).toMatchObject({
@@ -249,8 +251,10 @@ story(
       // The first one in order: the others have all of its WAL.
       for (const each of [one, two, three]) await each.must(stop, "stop");
       // The same end of WAL on both.
-      rmSync(three.dataDir, { recursive: true });
-      cpSync(two.dataDir, three.dataDir, { recursive: true });
+      await three.replaceData(() => {
+        rmSync(three.dataDir, { recursive: true });
+        cpSync(two.dataDir, three.dataDir, { recursive: true });
+      });
       const lead = async (member: TestMember, epoch: number) => {
         await member.must({ kind: "start-standby", follow: null }, "start");
         await member.arm(epoch);
@@ -335,13 +339,11 @@ story(
   () =>
     withSite(async (site) => {
       const one = await site.member("node-1");
-      const idOf = ({ view: { directory } }: TestMember) =>
-        directory.kind === "valid" ? directory.dataId : undefined;
       await one.bootstrap();
       const kept = `${one.dataDir}.kept`;
       const stop = { kind: "stop", how: "fast", checkpoint: true } as const;
       await one.must(stop, "stop");
-      const before = idOf(one);
+      const before = one.dataId;
       cpSync(one.dataDir, kept, { recursive: true });
       await one.arm(2);
       await one.must({ kind: "start-primary", epoch: 2 }, "start");
@@ -353,16 +355,16 @@ story(
       await waitFor(
         "a look after the checkpoint",
         LIMIT_MS,
-        () => existsSync(file) && readFileSync(file, "utf8").endsWith(` ${row!.lsn}\n`),
+        () => existsSync(file) && readFileSync(file, "utf8").endsWith(` ${row!.lsn} in production\n`),
       );
       await one.must(stop, "stop");
-      expect(idOf(one)).toBe(before!);
+      expect(one.dataId).toBe(before!);
       rmSync(one.dataDir, { recursive: true });
       renameSync(kept, one.dataDir);
       one.restartAgent();
       await one.connected();
-      await one.until("the directory is read", () => idOf(one) !== undefined);
-      expect(idOf(one)).not.toBe(before!);
+      await one.until("the directory is read", () => one.dataId !== undefined);
+      expect(one.dataId).not.toBe(before!);
       expect(one.log.lines.join("\n")).toContain("Somebody has put a backup in its place");
     }),
   STORY_MS,

@@ -800,6 +800,8 @@ const agent = [
     ],
   ]),
   ...mutationsOf("src/agent/postgres/run.ts", ["src/agent/postgres/run.test.ts"], [
+    ["started-in-another-directory", "nameOf(memory.found) === before", "true"],
+    ["started-by-an-old-look", "await this.#context.survey(0);", ""],
     ["trigger-file-before-the-fence", "if (!fenced.ok) return fenced.error;", ""],
     [
       "trigger-file-outlives-a-refusal",
@@ -1100,6 +1102,18 @@ const diskEnd = mutationsOf("src/agent/postgres/disk_end.ts", ["src/agent/postgr
 ]);
 
 const timelines: readonly Mutation[] = [
+  ...mutationsOf("src/postgres/data_mark.ts", ["src/postgres/data_mark.test.ts"], [
+    ["put-back-from-a-cold-copy", 'seen.inProduction && clusterState === "shut down"', "false"],
+    ["put-back-after-a-crash", ' && clusterState === "shut down"', ""],
+    ["put-back-after-a-standbys-shutdown", "seen.inProduction && ", ""],
+    ["put-back-as-a-base-backup", 'if (exists(join(dataDir, "backup_label"))) return false;', ""],
+    ["production-not-noted", "return data.inProduction && !seen.inProduction;", "return false;"],
+    [
+      "production-forgotten",
+      "data.inProduction && !seen.inProduction",
+      "data.inProduction !== seen.inProduction",
+    ],
+  ]),
   ...mutationsOf("src/postgres/replayed_timeline.ts", ["src/postgres/replayed_timeline.test.ts"], [
     ["timeline-begun-counts-as-replayed", "left < known.lsn &&", "left <= known.lsn &&"],
     ["timeline-reached-counts-as-ahead", "end.timeline) ?? 0) > end.lsn", "end.timeline) ?? 0) >= end.lsn"],

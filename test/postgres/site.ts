@@ -176,6 +176,18 @@ export class TestMember {
     return waitFor(`${this.name}: ${what}`, limitMs, () => holds(this.view) ? this.view : null);
   }
 
+  get dataId(): string | undefined {
+    const { directory } = this.view;
+    return directory.kind === "valid" ? directory.dataId : undefined;
+  }
+
+  /** Puts other data into the directory while no server runs, and waits until the agent has seen that. */
+  async replaceData(put: () => void): Promise<void> {
+    const before = this.dataId;
+    put();
+    await this.until("other data is seen", () => this.dataId !== undefined && this.dataId !== before);
+  }
+
   /** A first primary with a table. */
   async bootstrap(epoch = 1): Promise<void> {
     await this.must({ kind: "bootstrap" }, "bootstrap");

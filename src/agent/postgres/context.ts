@@ -40,8 +40,6 @@ import { ask, atMost, WorkQueue } from "./wait.ts";
 
 /** Reading the end of WAL holds up the view for this long at most; it goes on in the background. */
 const WAL_END_WAIT_MS = 300;
-/** A reading of the directory that is good enough to start on. */
-const FRESH_MS = 500;
 const WAL_END_LIMIT_MS = 30_000;
 
 export interface ContextParts {
@@ -116,8 +114,8 @@ export class PostgresContext {
     this.parts.log.info("postgresql", text);
   };
 
-  /** Reads the directory and, when no server runs in it, the end of its WAL. */
-  survey(): Promise<void> {
+  /** Reads the directory and, when no server runs in it, the end of its WAL, for which it waits so long. */
+  survey(walWaitMs = WAL_END_WAIT_MS): Promise<void> {
     return this.#surveying.take(async () => {
       const { parts } = this;
       const { memory } = parts;
@@ -133,7 +131,7 @@ export class PostgresContext {
       if (!isDeepStrictEqual(found.control, memory.found.control)) memory.diskEnd = null;
       memory.found = found;
       if (parts.guard.view().postmaster === null && memory.diskEnd === null) {
-        await atMost(parts.clock, WAL_END_WAIT_MS, this.readWalEnd());
+        await atMost(parts.clock, walWaitMs, this.readWalEnd());
       }
       memory.surveyedMs = parts.clock.now();
       parts.changed();
@@ -145,24 +143,15 @@ export class PostgresContext {
     const { directory } = found;
     if (directory.kind !== "valid" || directory.unmanaged) return false;
     if (!isPutBack(found, seen, this.dataDir)) return directory.dataId === undefined;
+    const [then, now] = [seen!.checkpointLsn, directory.control.checkpointLsn].map(formatLsn);
+    const how = then === now
+      ? `it is shut down at ${now}, from where a primary has gone on since`
+      : `its last checkpoint was at ${then}, and is at ${now}`;
     this.warn(
-      `${this.dataDir} holds less than it did: its last checkpoint was at ${
-        formatLsn(seen!.checkpointLsn)
-      }, and is at ` +
-        `${
-          formatLsn(directory.control.checkpointLsn)
-        }. Somebody has put a backup in its place. It does not count as the ` +
-        "data that this member had",
+      `${this.dataDir} holds less than it did: ${how}. Somebody has put a backup in its place. It does not ` +
+        "count as the data that this member had",
     );
     return true;
-  }
-
-  /** Like survey, unless that was done just now. */
-  async surveyIfOld(): Promise<void> {
-    const { memory, clock } = this.parts;
-    if (memory.settling || memory.surveyedMs === null || clock.now() - memory.surveyedMs > FRESH_MS) {
-      await this.survey();
-    }
   }
 
   /**

@@ -186,7 +186,7 @@ export class PostgresMonitor implements DirectoryListener {
       }
       memory.seen(status, clock.now(), syncTurn);
       this.#on.seen();
-      this.#noteData(status.checkpointLsn ?? null);
+      this.#noteData(status.checkpointLsn ?? null, !status.inRecovery);
       this.#noteWritesAlone();
       const timeline = memory.server?.status?.timeline ?? null;
       if (timeline !== null && timeline !== this.#historyOf) this.#readHistory(timeline);
@@ -197,11 +197,11 @@ export class PostgresMonitor implements DirectoryListener {
   }
 
   /** An earlier checkpoint in this data tells later that a backup was put in its place. */
-  #noteData(checkpointLsn: Lsn | null): void {
+  #noteData(checkpointLsn: Lsn | null, inProduction: boolean): void {
     const { mark, memory: { found: { directory }, displaced } } = this.#context.parts;
     if (checkpointLsn === null || directory.kind !== "valid" || displaced !== null) return;
     if (directory.dataId === undefined) return;
-    mark.note({ dataId: directory.dataId, checkpointLsn }).catch((error: unknown) =>
+    mark.note({ dataId: directory.dataId, checkpointLsn, inProduction }).catch((error: unknown) =>
       this.#limited.add("warning", "data_mark", `the last checkpoint cannot be noted: ${errorText(error)}`)
     );
   }

@@ -42,3 +42,30 @@ test("a standby's trigger file is written only when its guard fences it as a pri
     done: ["guard told of 3", "file written", "guard told of 3", "file removed"],
   });
 });
+
+test("nothing is started in a directory that was put in place of the one that was decided about", async () => {
+  const valid = (dataId?: string) => ({ kind: "valid", ...(dataId === undefined ? {} : { dataId }) });
+  const started = (before: object, now: object) => {
+    const memory: { found: { directory: object } } = { found: { directory: before } };
+    const context = {
+      parts: { memory, guard: {}, files: {}, clock: {} },
+      whyBusy: () => null,
+      survey: () => {
+        memory.found = { directory: now };
+        return Promise.resolve();
+      },
+    };
+    const run = new PostgresRun(
+      context as unknown as PostgresContext,
+      {} as PostgresMonitor,
+      {} as SlotCopies,
+    );
+    return run.start({ epoch: 3, follow: null }, new AbortController().signal);
+  };
+  const replaced = "another data directory was put in its place: it is looked at first";
+  expect(await started(valid("one"), valid("two"))).toBe(replaced);
+  expect(await started(valid("one"), valid())).toBe(replaced);
+  expect(await started(valid("one"), { kind: "absent" })).toBe("the data directory is absent");
+  // Where it had none yet, the look has given it its first name; it goes on here.
+  expect(await started(valid(), { kind: "absent" })).toBe("the data directory is absent");
+});

@@ -9,6 +9,7 @@ import { formatLsn } from "../../model/lsn.ts";
 import { pauseAfter } from "../../model/pause_after.ts";
 import { serverArguments } from "../../postgres/command_line.ts";
 import { type Connection, sqlState } from "../../postgres/connection.ts";
+import type { FoundDirectory } from "../../postgres/data_directory.ts";
 import { errorText } from "../../postgres/error_text.ts";
 import { socketDirectories } from "../../postgres/local_ways.ts";
 import { serverEnvironment } from "../../postgres/run_program.ts";
@@ -88,7 +89,8 @@ export class PostgresRun {
     const { guard, files, memory, clock } = context.parts;
     const busy = context.whyBusy();
     if (busy !== null) return busy;
-    await context.surveyIfOld();
+    const replaced = await this.#lookAgain();
+    if (replaced !== null) return replaced;
     const { directory } = memory.found;
     const begun = directory.kind === "half-written" && directory.what === "bootstrap" && epoch !== null;
     if (directory.kind !== "valid" && !begun) return `the data directory is ${directory.kind}`;
@@ -125,6 +127,24 @@ export class PostgresRun {
     const failed = await this.untilReady(signal);
     if (failed !== null && guard.view().lastExit?.fenced === true) memory.endedWithLease();
     return failed;
+  }
+
+  /**
+   * What is started must be what the decision was made about. Somebody may have put another directory in its
+   * place since, such as a backup, and it is no reason to be a primary, nor does its WAL fit to any that it
+   * was compared with. Not even a look of a moment ago will do: a script moves a directory into place and
+   * resumes the cluster in one go.
+   */
+  async #lookAgain(): Promise<string | null> {
+    const { memory } = this.#context.parts;
+    const nameOf = ({ directory }: FoundDirectory) =>
+      directory.kind === "valid" ? directory.dataId : undefined;
+    const before = nameOf(memory.found);
+    await this.#context.survey(0);
+    if (memory.found.directory.kind !== "valid" || before === undefined) return null;
+    return nameOf(memory.found) === before
+      ? null
+      : "another data directory was put in its place: it is looked at first";
   }
 
   async #untilWalEnd(): Promise<void> {
