@@ -142,6 +142,11 @@ export function tlsLayer(initial: TlsFiles): TlsLayer {
         knocked.on("error", (error) => socket.destroy(error));
         socket.once("secure", () => {
           if (!socket.authorized) return refuse("no certificate of this cluster's authority");
+          // A session that is resumed was verified when it began, and may have outlived its certificate.
+          const certificate = socket.getPeerX509Certificate();
+          if (!certificate || Date.parse(certificate.validTo) <= Date.now()) {
+            return refuse("TLS: certificate has expired");
+          }
           handlers.onSocket(socket, knocked);
           // From here on the connection has its own.
           socket.off("error", fail);
