@@ -104,6 +104,7 @@ story(
     const stop = (mode: string) =>
       postgres(primary, "pg_ctl", "stop", `--mode=${mode}`, `--pgdata=${primary.dataDir}`);
     await stop("fast");
+    await fixture.listed(new RegExp(`${primary.name} .* stopped `));
     expect((await run("cp", ["-a", primary.dataDir, copy], primary.directory)).code).toBe(0);
     await cluster.ctl("restart", "demo", primary.name, "--force");
     await fixture.listed("Sync Standby");

@@ -21,6 +21,8 @@ export const FIRST_COMMITS_TABLE = "first_commits";
 const RETRY_MS = 5;
 const CONNECT_AGAIN_MS = 25;
 const CONNECT_LIMIT_MS = 1000;
+/** Where the machine is too busy for all of them to begin within a second, each is given twice as long. */
+const MOST_CONNECT_LIMIT_MS = 16_000;
 const READ_ONLY = "25006";
 
 type Target = FirstCommitsSettings["targets"][number];
@@ -32,22 +34,29 @@ async function main(): Promise<void> {
   const settings = JSON.parse(line) as FirstCommitsSettings;
   process.stdin.on("end", () => process.exit(0));
   for (const target of settings.targets) {
-    for (let n = 0; n < settings.parked; n++) void again(() => parked(target, settings.password));
-    for (let n = 0; n < settings.coming; n++) void again(() => coming(target, settings.password));
+    for (let n = 0; n < settings.parked; n++) {
+      void again((limitMs) => parked(target, settings.password, limitMs));
+    }
+    for (let n = 0; n < settings.coming; n++) {
+      void again((limitMs) => coming(target, settings.password, limitMs));
+    }
   }
 }
 
 /** A session that fails is followed by another one. */
-async function again(session: () => Promise<void>): Promise<never> {
+async function again(session: (connectLimitMs: number) => Promise<void>): Promise<never> {
+  let limitMs = CONNECT_LIMIT_MS;
   for (;;) {
     // A member that is down refuses it, and what was not acknowledged is no loss.
-    await session().catch(() => undefined);
+    const failed = await session(limitMs).catch((error: unknown) => error);
+    const late = failed instanceof Error && failed.message === "timeout expired";
+    limitMs = late ? Math.min(2 * limitMs, MOST_CONNECT_LIMIT_MS) : CONNECT_LIMIT_MS;
     await sleep(CONNECT_AGAIN_MS);
   }
 }
 
-async function parked(target: Target, password: string): Promise<void> {
-  const client = await connect(target, password);
+async function parked(target: Target, password: string, connectLimitMs: number): Promise<void> {
+  const client = await connect(target, password, connectLimitMs);
   try {
     for (;;) if (!await write(client, target, "parked")) await sleep(RETRY_MS);
   } finally {
@@ -55,8 +64,8 @@ async function parked(target: Target, password: string): Promise<void> {
   }
 }
 
-async function coming(target: Target, password: string): Promise<void> {
-  const client = await connect(target, password);
+async function coming(target: Target, password: string, connectLimitMs: number): Promise<void> {
+  const client = await connect(target, password, connectLimitMs);
   try {
     await write(client, target, "new");
   } finally {
@@ -77,14 +86,18 @@ async function write(client: pg.Client, { name }: Target, kind: "parked" | "new"
   return true;
 }
 
-async function connect({ host, port }: Target, password: string): Promise<pg.Client> {
+async function connect(
+  { host, port }: Target,
+  password: string,
+  connectionTimeoutMillis: number,
+): Promise<pg.Client> {
   const client = new pg.Client({
     host,
     port,
     password,
     user: "postgres",
     database: "postgres",
-    connectionTimeoutMillis: CONNECT_LIMIT_MS,
+    connectionTimeoutMillis,
     application_name: "first commits",
     // What a standby refuses would be most of its log.
     options: "-c log_min_messages=fatal",

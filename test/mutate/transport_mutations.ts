@@ -49,6 +49,18 @@ export const TRANSPORT_MUTATIONS: readonly Mutation[] = [
       "this.#withinFrameMs ??= null;",
     ],
   ]),
+  ...mutationsOf("raft/transport/socket_layer.ts", ["raft/transport/resumed_session.test.ts"], [
+    ["resumed-after-its-certificate", "Date.parse(certificate.validTo) <= Date.now()", "false"],
+  ]),
+  ...mutationsOf("src/api/http/connection.ts", ["src/api/client_certificates.test.ts"], [
+    ["kept-after-its-certificate", " && Date.now() < this.#certificateEndsMs", ""],
+    ["read-after-its-certificate", "!clientCertificate && this.#host.certificateRequired", "false"],
+  ]),
+  ...mutationsOf("src/api/server.ts", ["src/api/client_certificates.test.ts"], [
+    ["kept-under-another-authority", "if (!sameClients) this.#endRetired();", ""],
+    ["kept-without-a-certificate", "this.#restapi.verifyClient === next.verifyClient", "true"],
+    ["retired-twice-and-kept", "[...this.#retired, this.#running]", "[this.#running]"],
+  ]),
   ...mutationsOf("raft/transport/certificate.ts", ["raft/transport/certificate.test.ts"], [
     ["common-name-counts", 'subject: "never"', 'subject: "default"'],
     ["client-certificate-taken", "(usages.includes(SERVER) && ", "("],
