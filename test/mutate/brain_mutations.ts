@@ -654,6 +654,23 @@ const cluster = [
       "lockEpoch : null);\n          this.#pointAt(action.from.name);",
       "lockEpoch : null);",
     ],
+    ["vouched-for-other-data", "if (isOther && !this.#isMaking) {", "if (false) {"],
+    ["vouched-for-a-directory-that-came-back", "this.#ownData = id ?? this.#ownData;", "this.#ownData = id;"],
+    [
+      "own-copy-taken-for-a-replaced-directory",
+      'case "clone":\n          this.#isMaking = true;',
+      'case "clone":',
+    ],
+    [
+      "own-rewind-taken-for-a-replaced-directory",
+      'case "rewind":\n          this.#isMaking = true;',
+      'case "rewind":',
+    ],
+    [
+      "own-copy-excuses-what-comes-after",
+      ".includes(action.kind)) this.#isMaking = false;",
+      ".includes(action.kind)) {}",
+    ],
     ["followed-unwatched-until-it-is-seen", "this.#pointAt(action.follow.name);", ""],
     [
       "watched-only-while-it-is-followed",

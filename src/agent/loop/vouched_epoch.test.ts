@@ -258,3 +258,35 @@ test("WAL that came from a member before it was rewound is not the holder's any 
   vouched.decided([follow("b")], 3);
   expect([look("two", "b", 4), look("three", "b", 5)]).toEqual([3, 3]);
 });
+
+test("nothing counts of data that was replaced while nobody looked, and all of what this agent made", () => {
+  const holding = (dataId: string | null, own: Partial<PostgresView> = {}) => {
+    const valid = postgres({}).directory;
+    const directory = dataId === null ? { kind: "absent" as const } : { ...valid, dataId } as typeof valid;
+    return view({ ...STOPPED, following: null, directory, ...own });
+  };
+  const action = (kind: "clone" | "rewind") => ({ action: { kind, sinceMs: 0, detail: "" } });
+  const vouched = new VouchedEpoch();
+  vouched.look(holding("one"), 1);
+  vouched.decided([follow("a")], 3);
+  expect([vouched.look(holding("one"), 2), vouched.look(holding(null), 3)]).toEqual([3, 3]);
+  expect([vouched.look(holding("one"), 4), vouched.upstreamRewoundMs]).toEqual([3, null]);
+  // Moved away for a moment, as another one comes.
+  vouched.look(holding(null), 4);
+  expect([vouched.look(holding("two"), 5), vouched.walEpoch, vouched.upstreamRewoundMs]).toEqual([
+    null,
+    null,
+    5,
+  ]);
+  // A copy of its own, whose name is seen at the end, or just after it.
+  vouched.decided([clone("a")], 3);
+  vouched.look(holding(null, action("clone")), 6);
+  expect([vouched.look(holding("three"), 7), vouched.look(holding("three"), 8)]).toEqual([3, 3]);
+  expect(vouched.upstreamRewoundMs).toBe(5);
+  // Not another one after that.
+  expect([vouched.look(holding("four"), 9), vouched.upstreamRewoundMs]).toEqual([null, 9]);
+  vouched.decided([{ kind: "rewind", from: from("a") }], 3);
+  vouched.look(holding("four", action("rewind")), 10);
+  const rewound = { rewind: { kind: "rewind", ok: true, atMs: 11, detail: "", failures: 0 } } as const;
+  expect(vouched.look(holding("five", { last: rewound }), 11)).toBe(3);
+});

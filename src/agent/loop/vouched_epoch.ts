@@ -13,6 +13,9 @@
  * so may a standby that others follow: its data has another name then, which is looked for from the decision
  * to copy, to rewind or to follow on.
  *
+ * Nor does anything count that was known of other data than the directory holds: while no server ran,
+ * somebody may have put a backup into its place.
+ *
  * It is not written down: what happened while no agent ran is not known.
  */
 import type { Action } from "../../brain/actions.ts";
@@ -21,7 +24,11 @@ import { cascadeOf } from "../../brain/keep/follow_source.ts";
 import { isFromBeforeChange } from "../../brain/keep/rejoin.ts";
 import { livingHolder, type NodeView } from "../../brain/keep/view.ts";
 import { isSet } from "../../model/merge.ts";
+import type { LongAction } from "../../model/postgres_view.ts";
 import type { DcsState } from "../../model/records.ts";
+
+/** What gives the data another name. */
+const MAKES_DATA: readonly LongAction[] = ["bootstrap", "finish-bootstrap", "clone", "rewind"];
 
 type Seen = Pick<NodeView, "name" | "dcs" | "dynamic" | "statuses" | "postgres">;
 
@@ -46,6 +53,10 @@ export class VouchedEpoch {
   #upstream: { readonly name: string; readonly token: string | undefined } | null = null;
   /** The look by which the next decision is made. */
   #seen: Seen | null = null;
+  /** The name of the own data; undefined: none was seen yet. */
+  #ownData: string | undefined = undefined;
+  /** It may get another name by what this agent does. */
+  #isMaking = false;
   /** Since when the holder has been seen as the leader of such a cluster; Infinity: it has not. */
   #remoteLeaderMs = Infinity;
 
@@ -60,9 +71,9 @@ export class VouchedEpoch {
   }
 
   /**
-   * When this member last heard that the one whose data this is has other data by now, or that the cluster
-   * was told to follow another one, also where it was told otherwise by then: what it follows may have been
-   * rewound. null: not since the agent's start.
+   * When this member last heard that the one whose data this is has other data by now, that the cluster was
+   * told to follow another one, also where it was told otherwise by then, so that what it follows may have
+   * been rewound, or that its own directory was replaced. null: not since the agent's start.
    */
   get upstreamRewoundMs(): number | null {
     return this.#upstreamRewoundMs;
@@ -79,6 +90,7 @@ export class VouchedEpoch {
     this.#lookAtRole(seen, nowMs);
     this.#lookAtUpstream(seen, nowMs);
     this.#lookAtRewind(postgres);
+    this.#lookAtOwnData(postgres, nowMs);
     // It may write what nobody else has.
     if (postgres.inRecovery === false) this.#set(null);
     else if (this.#streams(seen)) this.#set(lock.epoch);
@@ -121,6 +133,19 @@ export class VouchedEpoch {
     this.#upstream = { name, token };
   }
 
+  #lookAtOwnData({ directory, action }: NodeView["postgres"], nowMs: number): void {
+    const id = directory.kind === "valid" ? directory.dataId : undefined;
+    const isOther = id !== undefined && this.#ownData !== undefined && id !== this.#ownData;
+    if (isOther && !this.#isMaking) {
+      this.#set(null);
+      this.#rewindUnder = null;
+      this.#upstreamRewoundMs = nowMs;
+    }
+    this.#ownData = id ?? this.#ownData;
+    // By the look after its end, its name is seen.
+    if (action === null || !MAKES_DATA.includes(action.kind)) this.#isMaking = false;
+  }
+
   #pointAt(name: string): void {
     const token = this.#seen === null ? undefined : statusOf(this.#seen, name)?.status.dataToken;
     this.#upstream = { name, token };
@@ -157,10 +182,12 @@ export class VouchedEpoch {
           }
           break;
         case "clone":
+          this.#isMaking = true;
           this.#set(action.from.name === action.leader.name ? lockEpoch : null);
           this.#pointAt(action.from.name);
           break;
         case "rewind":
+          this.#isMaking = true;
           this.#set(null);
           this.#rewindUnder = lockEpoch;
           this.#pointAt(action.from.name);

@@ -18,8 +18,8 @@ export function isVerdictOld({ atMs }: { readonly atMs: number }, nowMs: number)
 }
 
 /**
- * The configuration has changed since, or the upstream has other data: the history that it was compared with
- * may be another one.
+ * The configuration has changed since, or this member or its upstream has other data: the histories that were
+ * compared may be others.
  */
 export function isFromBeforeChange(
   { atMs }: { readonly atMs: number },

@@ -82,9 +82,9 @@ export interface NodeView {
    */
   readonly roleMs?: number | null;
   /**
-   * When this member last heard that what it follows has other data, or that the cluster was told to follow
-   * another one, also where it was told otherwise by then: its upstream may have been rewound. Null or
-   * absent: not since the agent's start.
+   * When this member last heard that what it follows has other data, that the cluster was told to follow
+   * another one, also where it was told otherwise by then, so that its upstream may have been rewound, or
+   * that its own directory was replaced. Null or absent: not since the agent's start.
    */
   readonly upstreamRewoundMs?: number | null;
   /** When the end of received WAL was last seen to grow on any other member. */
