@@ -478,6 +478,23 @@ test(
   60_000,
 );
 
+test(
+  "nor does one whose agent went without a word, beside a server that it was told nothing of",
+  () =>
+    withSite(async (site) => {
+      const pid = site.startByHand();
+      await until("it runs", () => site.isUp());
+      const client = site.unmanagedClient();
+      await untilView(client, "it is adopted", (view) => view.state === "partial");
+      const guardPid = client.view().pid ?? 0;
+      client.close();
+      await until("the guard has ended", () => !isAlive(guardPid));
+      expect(isAlive(pid)).toBe(true);
+      expect(ownedByAnother(site.dataDir, join(site.root, "other"))).toBeNull();
+    }),
+  60_000,
+);
+
 test("a second guard for the same socket goes away", () =>
   withSite(async (site) => {
     const client = site.client();

@@ -19,7 +19,8 @@ import { type HandedOver, STATE_VERSION } from "./hand_over.ts";
 import { launchPostgres } from "./launch_postgres.ts";
 import { LineWriter } from "./line_writer.ts";
 import { GuardSocket, prepareDirectory } from "./guard_socket.ts";
-import { fencesNothing, mayControl } from "./may_control.ts";
+import { LonelyGuard } from "./lonely_guard.ts";
+import { mayControl } from "./may_control.ts";
 import { takePrivileges } from "./privileges.ts";
 import { ProcessGroup } from "./process_group.ts";
 import {
@@ -53,12 +54,6 @@ export interface GuardOptions {
 }
 
 const DEFAULT_KILL_AFTER_MS = 5000;
-const LONELY_LOOK_MS = 10_000;
-/**
- * Without a controller and without PostgreSQL it ends after this time: until then it remembers what has
- * ended.
- */
-const LONELY_MS = 600_000;
 const KEPT_NOTICES = 50;
 /** A guard is started by an agent that connects at once. If that agent died, the guard looks around alone. */
 const FIRST_LOOK_MS = 2000;
@@ -96,11 +91,9 @@ class GuardServer {
   readonly #oomScoreAdj: string;
   #controller: ControllerSocket | null = null;
   #controllerPid = 0;
-  /** Without one: the agent that started this process ended before it connected, and no other knows of it. */
-  #hadController: boolean;
   readonly #notices: Notice[] = [];
   readonly #socket: GuardSocket<Connection>;
-  #aloneSinceMs = 0;
+  readonly #lonely: LonelyGuard;
 
   constructor(options: GuardOptions, lockFd: number, handed: HandedOver | null) {
     this.#options = options;
@@ -112,7 +105,6 @@ class GuardServer {
       error: (socket) => this.#onClose(socket),
     });
     this.#controllerPid = handed?.controllerPid ?? 0;
-    this.#hadController = handed !== null;
     this.#hello = {
       version: PROTOCOL_VERSION,
       pid: process.pid,
@@ -141,6 +133,14 @@ class GuardServer {
       onView: (view) => this.#push({ kind: "view", view }),
       onNotice: (notice) => this.#notify(notice),
     });
+    this.#lonely = new LonelyGuard({
+      clock: this.#clock,
+      guard: this.#guard,
+      isControlled: () => this.#controller !== null,
+      isSocketThere: () => this.#socket.isThere(),
+      release: () => this.#directory.release(),
+      quit: () => this.#quit(),
+    }, handed !== null);
     if (handed !== null) this.#resume(handed);
     const privileges = takePrivileges();
     this.#oomScoreAdj = handed?.oomScoreAdj ?? privileges.oomScoreAdj;
@@ -172,10 +172,9 @@ class GuardServer {
     // Programs that the agent runs in the directory must be known as its own before orphans are looked for.
     this.#clock.after(FIRST_LOOK_MS, () => {
       this.#guard.lookAround();
-      this.#letGo();
+      this.#lonely.letGo();
     });
-    this.#aloneSinceMs = this.#clock.now();
-    this.#lookWhileAlone();
+    this.#lonely.alone();
   }
 
   #stayAlive(): void {
@@ -184,7 +183,7 @@ class GuardServer {
     // in order.
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.on(signal, () => {
-        if (this.#controller === null && this.#isUnneeded) this.#quit();
+        if (this.#controller === null && this.#lonely.isUnneeded) this.#quit();
       });
     }
     process.on("SIGHUP", () => this.#remakeSocket());
@@ -254,7 +253,7 @@ class GuardServer {
       this.#upgrade(socket, request);
     } else if (request.op !== "quit") {
       this.#guard.handle(request, (reply) => this.#answer(socket, request.id, reply.ok ? null : reply.error));
-    } else if (this.#isUnneeded) {
+    } else if (this.#lonely.isUnneeded) {
       this.#answer(socket, request.id, null);
       this.#quit();
     } else {
@@ -273,7 +272,7 @@ class GuardServer {
     }
     const older = this.#controller;
     this.#controller = socket;
-    this.#hadController = true;
+    this.#lonely.controlled();
     this.#controllerPid = socket.data?.pid ?? 0;
     if (older !== null && older !== socket) {
       this.#send(older, { kind: "superseded" });
@@ -340,34 +339,8 @@ class GuardServer {
     if (socket !== this.#controller) return;
     this.#controller = null;
     this.#controllerPid = 0;
-    this.#aloneSinceMs = this.#clock.now();
-    this.#letGo();
-    this.#lookWhileAlone();
-  }
-
-  /** Without an agent and without PostgreSQL the data directory is unused: another agent may take it. */
-  #letGo(): void {
-    if (this.#controller === null && this.#guard.isIdle()) this.#directory.release();
-  }
-
-  #lookWhileAlone(): void {
-    this.#clock.after(LONELY_LOOK_MS, () => {
-      if (this.#controller !== null) return;
-      this.#letGo();
-      if (this.#isUnneeded && this.#isForgotten()) this.#quit();
-      else this.#lookWhileAlone();
-    });
-  }
-
-  /** Nothing is left to fence; or a server runs that was never declared, and its agent may leave it. */
-  get #isUnneeded(): boolean {
-    return this.#guard.isIdle() || fencesNothing(this.#guard.view());
-  }
-
-  /** Looks at the disk: only for a guard that has nothing to watch. */
-  #isForgotten(): boolean {
-    return !this.#socket.isThere() || !this.#hadController ||
-      this.#clock.now() - this.#aloneSinceMs > LONELY_MS;
+    this.#lonely.letGo();
+    this.#lonely.alone();
   }
 
   #quit(): void {
@@ -392,7 +365,7 @@ class GuardServer {
 
   #push(message: { kind: "view"; view: WireView }): void {
     if (this.#controller !== null) this.#send(this.#controller, message);
-    else if (!message.view.anyProcess) this.#letGo();
+    else if (!message.view.anyProcess) this.#lonely.letGo();
   }
 
   #notify(notice: Notice): void {

@@ -163,6 +163,10 @@ const server = mutationsOf("src/guard/server.ts", ["src/guard/server.test.ts"], 
   ["earlier-agent-obeyed", "} else if (socket !== this.#controller) {", "} else if (false) {"],
 ]);
 
+const forgotten = mutationsOf("src/guard/lonely_guard.ts", ["src/guard/guard_process.test.ts"], [
+  ["stays-though-it-remembers-nothing", " || this.#remembersNothing() ||", " ||"],
+]);
+
 const socket = mutationsOf("src/guard/guard_socket.ts", [
   "src/guard/server.test.ts",
   "src/guard/guard_socket.test.ts",
@@ -194,6 +198,7 @@ export const GUARD_MUTATIONS: readonly Mutation[] = [
   ...owner,
   ...lent,
   ...server,
+  ...forgotten,
   ...socket,
   ...controllers,
   ...life,
