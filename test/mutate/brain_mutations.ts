@@ -641,8 +641,8 @@ const cluster = [
     ],
     [
       "vouched-by-a-rewind-from-other-data",
-      "this.#rewindUnder = null;\n      this.#upstreamRewoundMs",
-      "this.#upstreamRewoundMs",
+      "token) {\n      this.#set(null);\n      this.#rewindUnder = null;",
+      "token) {\n      this.#set(null);",
     ],
     [
       "source-of-a-rewind-not-watched",
