@@ -5,6 +5,8 @@
  * not believed later.
  */
 import { ownValue } from "../lib/own_value.ts";
+import type { DataDirectory } from "../model/postgres_view.ts";
+import type { SyncRecord } from "../model/records.ts";
 import type { NodeView } from "./keep/view.ts";
 
 /** The data's own id, without that of the machine. */
@@ -19,7 +21,11 @@ export function dataIdOf(token: string): string {
 export function hasOtherData(
   { name, dcs: { sync }, postgres: { directory }, syncWithout }: NodeView,
 ): boolean {
-  if (sync.leader !== name || directory.kind !== "valid" || syncWithout?.data) return false;
+  return syncWithout?.data ? false : isOtherData(name, sync, directory);
+}
+
+export function isOtherData(name: string, sync: SyncRecord, directory: DataDirectory): boolean {
+  if (sync.leader !== name || directory.kind !== "valid") return false;
   const then = ownValue(sync.data ?? {}, name);
   if (then === undefined) return false;
   return directory.dataId === undefined ? directory.unmanaged === true : dataIdOf(then) !== directory.dataId;

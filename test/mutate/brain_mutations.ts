@@ -816,8 +816,16 @@ const agent = [
       "return this.#finish(begun, failed, false);",
     ],
   ]),
+  ...mutationsOf("src/agent/loop/act.ts", ["src/agent/loop/act.test.ts"], [
+    ["end-of-another-directory-logged", "&& !isOtherData(name, sync(), view.directory)", ""],
+  ]),
   ...mutationsOf("src/agent/postgres/run.ts", ["src/agent/postgres/run.test.ts"], [
-    ["started-in-another-directory", "nameOf(memory.found) === before", "true"],
+    ["started-in-another-directory", "return this.#dataId() === data", "return true"],
+    [
+      "restarted-in-another-directory",
+      "return await this.start(how, signal, data);",
+      "return await this.start(how, signal);",
+    ],
     ["started-by-an-old-look", "await this.#context.survey(0);", ""],
     ["trigger-file-before-the-fence", "if (!fenced.ok) return fenced.error;", ""],
     [

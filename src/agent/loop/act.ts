@@ -1,10 +1,12 @@
 /** Carries out decisions: a handler for each kind of action and of duty. Decides nothing. */
 import type { Action, Decision, PostgresAction } from "../../brain/actions.ts";
 import type { Duty } from "../../brain/duties.ts";
+import { isOtherData } from "../../brain/other_data.ts";
 import type { GuardPort } from "../../guard/port.ts";
 import type { Log } from "../../lib/log.ts";
 import { withOffset } from "../../model/iso_time.ts";
 import type { Life } from "../../model/life.ts";
+import type { SyncRecord } from "../../model/records.ts";
 import type { Failsafe } from "../lease/failsafe.ts";
 import type { LeadFailures } from "./lead_failures.ts";
 import type { PostgresPort } from "../postgres/port.ts";
@@ -25,6 +27,7 @@ export interface ActorOptions {
   readonly leadFailures: LeadFailures;
   readonly syncPen: SyncPen;
   readonly life: () => Life;
+  readonly sync: () => SyncRecord;
   readonly grantTtlMs: () => number;
   readonly restart: (timeoutS: number | null) => void;
   readonly maxHistoryLines: () => number;
@@ -196,13 +199,16 @@ export class Actor {
   }
 
   #release(epoch: number, reason: string): void {
-    const { postgres, tenancy } = this.#options;
+    const { postgres, tenancy, name, sync } = this.#options;
     const view = postgres.view();
     // The last line of defence: releasing while something can acknowledge would hand the lock over too early.
     if (view.process !== "none" && view.writable) {
       throw new Error(`release of epoch ${epoch} while PostgreSQL may be writable`);
     }
-    const control = view.directory.kind === "valid" ? view.directory.control : null;
+    // The end of a directory that was put in place of the holder's is not the end of what the holder wrote: a
+    // member that goes no further would count as having all that was acknowledged (hasAllOfCleanEnd).
+    const isOwn = view.directory.kind === "valid" && !isOtherData(name, sync(), view.directory);
+    const control = isOwn ? view.directory.control : null;
     const clean = control !== null && control.clusterState === "shut down";
     tenancy.release(epoch, reason, clean ? control.checkpointLsn : null, control?.timeline ?? null);
     postgres.released?.();

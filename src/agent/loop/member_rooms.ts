@@ -247,6 +247,7 @@ function newActor(
     leadFailures,
     syncPen,
     life,
+    sync: () => options.dcs.state.sync,
     grantTtlMs: () => options.dcs.state.grantTtlMs,
     restart,
     maxHistoryLines: () => voter.dynamic.maxTimelinesHistory,

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import type { Displaced } from "../../model/postgres_view.ts";
-import { DirectoryWatch, inspect } from "./directory_watch.ts";
+import { DirectoryWatch, inspect, worksElsewhere } from "./directory_watch.ts";
 
 let root: string;
 let dataDir: string;
@@ -99,4 +99,15 @@ test("a server that was told to end says so in its lock file, also while connect
   lock("stopping");
   await watch.look(server.pid);
   expect(told).toEqual([server.pid]);
+});
+
+test("a process works elsewhere when another directory is at the place, or none; one that has ended does not", async () => {
+  expect(await worksElsewhere(dataDir, server.pid)).toBe(false);
+  renameSync(dataDir, join(root, "aside"));
+  expect(await worksElsewhere(dataDir, server.pid)).toBe(true);
+  make(dataDir);
+  expect(await worksElsewhere(dataDir, server.pid)).toBe(true);
+  server.kill("SIGKILL");
+  await server.exited;
+  expect(await worksElsewhere(dataDir, server.pid)).toBe(false);
 });

@@ -100,6 +100,14 @@ export async function inspect(dataDir: string, pid: number): Promise<Inspection>
   return is(`postmaster.pid names process ${named} instead of PostgreSQL (pid ${pid})`);
 }
 
+/** Whether the process is known to work in another directory than the one at this place. */
+export async function worksElsewhere(dataDir: string, pid: number): Promise<boolean> {
+  const [works, place] = await Promise.allSettled([stat(`/proc/${pid}/cwd`), stat(dataDir)]);
+  if (works.status === "rejected") return false;
+  return place.status === "rejected" || place.value.dev !== works.value.dev ||
+    place.value.ino !== works.value.ino;
+}
+
 /** Throws what the reading was refused with. */
 function valueOf<T>(reading: PromiseSettledResult<T>): T {
   if (reading.status === "rejected") throw reading.reason;

@@ -69,3 +69,40 @@ test("nothing is started in a directory that was put in place of the one that wa
   // Where it had none yet, the look has given it its first name; it goes on here.
   expect(await started(valid(), { kind: "absent" })).toBe("the data directory is absent");
 });
+
+test("a server is not started again in a directory that was put in place of its own while it was stopped", async () => {
+  const restarted = async (now: string) => {
+    const memory = { found: { directory: { kind: "valid", dataId: "one" } }, following: null };
+    let runs = true;
+    const context = {
+      parts: {
+        memory,
+        guard: {
+          view: () => ({ postmaster: runs ? { pid: 7, writable: true, epoch: 3 } : null, anyProcess: runs }),
+        },
+        files: {},
+        clock: {},
+      },
+      whyBusy: () => null,
+      survey: () => {
+        memory.found = { directory: { kind: "valid", dataId: now } };
+        return Promise.resolve();
+      },
+    };
+    const run = new PostgresRun(
+      context as unknown as PostgresContext,
+      {} as PostgresMonitor,
+      {} as SlotCopies,
+    );
+    // The end of the server is followed by a look at what it has left.
+    run.ending.stopInPlace = async () => {
+      runs = false;
+      await context.survey();
+      return null;
+    };
+    return run.restart(new AbortController().signal, () => {});
+  };
+  expect(await restarted("two")).toBe("another data directory was put in its place: it is looked at first");
+  // It goes on here, to what this context does not have.
+  await expect(restarted("one")).rejects.toThrow("removePromoteTrigger");
+});

@@ -9,7 +9,6 @@ import { formatLsn } from "../../model/lsn.ts";
 import { pauseAfter } from "../../model/pause_after.ts";
 import { serverArguments } from "../../postgres/command_line.ts";
 import { type Connection, sqlState } from "../../postgres/connection.ts";
-import type { FoundDirectory } from "../../postgres/data_directory.ts";
 import { errorText } from "../../postgres/error_text.ts";
 import { socketDirectories } from "../../postgres/local_ways.ts";
 import { serverEnvironment } from "../../postgres/run_program.ts";
@@ -80,16 +79,17 @@ export class PostgresRun {
     this.ending = new PostgresStop(context, () => monitor.endSessions());
   }
 
-  /** Resolves when connections are accepted. */
+  /** Resolves when connections are accepted. `data`: what the decision was made about. */
   async start(
     { epoch, follow, readOnly, staysOnTimeline }: StartHow,
     signal: AbortSignal,
+    data = this.#dataId(),
   ): Promise<string | null> {
     const context = this.#context;
     const { guard, files, memory, clock } = context.parts;
     const busy = context.whyBusy();
     if (busy !== null) return busy;
-    const replaced = await this.#lookAgain();
+    const replaced = await this.#lookAgain(data);
     if (replaced !== null) return replaced;
     const { directory } = memory.found;
     const begun = directory.kind === "half-written" && directory.what === "bootstrap" && epoch !== null;
@@ -135,16 +135,18 @@ export class PostgresRun {
    * was compared with. Not even a look of a moment ago will do: a script moves a directory into place and
    * resumes the cluster in one go.
    */
-  async #lookAgain(): Promise<string | null> {
-    const { memory } = this.#context.parts;
-    const nameOf = ({ directory }: FoundDirectory) =>
-      directory.kind === "valid" ? directory.dataId : undefined;
-    const before = nameOf(memory.found);
+  async #lookAgain(data: string | undefined): Promise<string | null> {
     await this.#context.survey(0);
-    if (memory.found.directory.kind !== "valid" || before === undefined) return null;
-    return nameOf(memory.found) === before
+    if (this.#context.parts.memory.found.directory.kind !== "valid" || data === undefined) return null;
+    return this.#dataId() === data
       ? null
       : "another data directory was put in its place: it is looked at first";
+  }
+
+  /** By the last look at the directory; undefined: the data has no name. */
+  #dataId(): string | undefined {
+    const { directory } = this.#context.parts.memory.found;
+    return directory.kind === "valid" ? directory.dataId : undefined;
   }
 
   async #untilWalEnd(): Promise<void> {
@@ -198,7 +200,11 @@ export class PostgresRun {
     }
   }
 
-  /** Same role, same epoch. `step`: told when time has ended a step of its stop. */
+  /**
+   * Same role, same epoch, and the data that the server runs with: what is at its place once it has stopped
+   * may be another directory, which nobody has decided to go on with. `step`: told when time has ended a step
+   * of its stop.
+   */
   async restart(signal: AbortSignal, step: StopProgress): Promise<string | null> {
     const { guard, memory } = this.#context.parts;
     const { postmaster } = guard.view();
@@ -206,9 +212,11 @@ export class PostgresRun {
     const { writable, epoch } = postmaster;
     if (writable && epoch === null) return "PostgreSQL runs as a primary without an epoch";
     const { following } = memory;
+    const data = this.#dataId();
     const stopped = await this.ending.stopInPlace(signal, step);
     if (stopped !== null) return stopped;
-    return await this.start(writable ? { epoch, follow: null } : { epoch: null, follow: following }, signal);
+    const how = writable ? { epoch, follow: null } : { epoch: null, follow: following };
+    return await this.start(how, signal, data);
   }
 
   async promote(epoch: number, signal: AbortSignal, watch: EndWatch): Promise<string | null> {

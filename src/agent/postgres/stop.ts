@@ -1,9 +1,10 @@
 /**
  * Ends the server through the guard, and finds out how far its shutdown has come. Owns this invariant: a
  * primary is called closed (may acknowledge nothing more, although processes of it live) only when its
- * control file says "shut down" after this very server was seen in production and was told to end, and the
- * guard has agreed (guard/fence.ts has the argument). Before a server opens for writes it changes the control
- * file to "in production", so that the trace of an earlier shutdown is not taken for this one's.
+ * control file says "shut down" after this very server was seen in production and was told to end, the
+ * directory in which it works is at its place, and the guard has agreed (guard/fence.ts has the argument).
+ * Before a server opens for writes it changes the control file to "in production", so that the trace of an
+ * earlier shutdown is not taken for this one's.
  */
 import { stepInPlace, wantsCheckpoint } from "../../brain/shutdown.ts";
 import { readProcess } from "../../lib/process_table.ts";
@@ -12,6 +13,7 @@ import { errorText } from "../../postgres/error_text.ts";
 import { describeWaitedFor } from "../../postgres/waited_for.ts";
 import type { Shutdown } from "../../model/postgres_view.ts";
 import type { PostgresContext } from "./context.ts";
+import { worksElsewhere } from "./directory_watch.ts";
 import { ask, atMost, sleep } from "./wait.ts";
 
 /** How often an awaited condition is looked at. */
@@ -194,6 +196,8 @@ export class PostgresStop {
       return changed();
     }
     if (clusterState !== "shut down") return;
+    // The file of a directory that was put in place of the server's says nothing about this server.
+    if (await worksElsewhere(this.#context.dataDir, server.pid)) return;
     const leftoversMs = postgresql.pgCtlTimeoutS * 1000;
     const reply = await ask((done) => guard.pastCheckpoint(server.pid, leftoversMs, done));
     if (memory.server !== server || signal.aborted) return;
