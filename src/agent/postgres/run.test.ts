@@ -71,7 +71,7 @@ test("nothing is started in a directory that was put in place of the one that wa
 });
 
 test("a server is not started again in a directory that was put in place of its own while it was stopped", async () => {
-  const restarted = async (now: string) => {
+  const restarted = (now: string) => {
     const memory = { found: { directory: { kind: "valid", dataId: "one" } }, following: null };
     let runs = true;
     const context = {
