@@ -40,14 +40,7 @@ function install(name: string, text: string): void {
 }
 
 function configOf(verifyClient: VerifyClient, port: number): LocalConfig {
-  stub.changeRestapi({
-    listen: { host: "127.0.0.1", port },
-    certfile: join(directory, "cert.pem"),
-    keyfile: join(directory, "key.pem"),
-    cafile: join(directory, "ca.pem"),
-    verifyClient,
-  });
-  return stub.view().config;
+  return stub.useTls(directory, verifyClient, port);
 }
 
 function start(verifyClient: VerifyClient): void {

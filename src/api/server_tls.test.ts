@@ -108,14 +108,7 @@ function configOf(
   port = 0,
 ): { stub: StubPort; config: LocalConfig } {
   const stub = new StubPort();
-  stub.changeRestapi({
-    listen: { host: "127.0.0.1", port },
-    certfile: join(directory, "cert.pem"),
-    keyfile: join(directory, "key.pem"),
-    cafile: join(directory, "ca.pem"),
-    verifyClient,
-  });
-  return { stub, config: stub.view().config };
+  return { stub, config: stub.useTls(directory, verifyClient, port) };
 }
 
 function start(verifyClient: RestApiConfig["verifyClient"], port = 0): ApiServer {

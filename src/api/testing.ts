@@ -2,6 +2,7 @@
  * An agent for tests of the API and the CLI: a healthy cluster of three, whose every detail a test may
  * replace.
  */
+import { join } from "node:path";
 import { NOTHING_WRITTEN } from "../config/written.ts";
 import { DEFAULT_DYNAMIC } from "../config/testing.ts";
 import type { DynamicConfig, LocalConfig, RestApiConfig } from "../model/config.ts";
@@ -86,6 +87,18 @@ export class StubPort implements ApiPort {
   changeRestapi(part: Partial<RestApiConfig>): void {
     const { config } = this.#current;
     this.change({ config: { ...config, restapi: { ...config.restapi, ...part } } });
+  }
+
+  /** REST over TLS with `cert.pem`, `key.pem` and `ca.pem` of that directory; with `port` 0 at a free one. */
+  useTls(directory: string, verifyClient: RestApiConfig["verifyClient"], port: number): LocalConfig {
+    this.changeRestapi({
+      listen: { host: "127.0.0.1", port },
+      certfile: join(directory, "cert.pem"),
+      keyfile: join(directory, "key.pem"),
+      cafile: join(directory, "ca.pem"),
+      verifyClient,
+    });
+    return this.#current.config;
   }
 
   /** This member's own status and its copy among the others'. */

@@ -14,16 +14,17 @@ export function dataIdOf(token: string): string {
   return token.slice(token.lastIndexOf(":") + 1);
 }
 
-/**
- * While acknowledged transactions are promised. A directory that no agent has managed has no id, and is
- * another one; any other gets one before it is looked at.
- */
+/** Whether this member, which holds the lock, has other data than it was granted for. */
 export function hasOtherData(
   { name, dcs: { sync }, postgres: { directory }, syncWithout }: NodeView,
 ): boolean {
   return syncWithout?.data ? false : isOtherData(name, sync, directory);
 }
 
+/**
+ * While acknowledged transactions are promised. A directory that no agent has managed has no id, and is
+ * another one; any other gets one before it is looked at.
+ */
 export function isOtherData(name: string, sync: SyncRecord, directory: DataDirectory): boolean {
   if (sync.leader !== name || directory.kind !== "valid") return false;
   const then = ownValue(sync.data ?? {}, name);

@@ -43,7 +43,7 @@ test("a primary is frozen at its deadline, thawed by a renewal, and loses no pro
       (view) => view.postmaster?.phase === "frozen" && view.allStopped === true,
     );
     expect(await site.acknowledges()).toBe(false);
-    await reply((done) => client.arm(3, site.clock.now() + 60_000, false, done));
+    await armFor(site, client, 60_000);
     expect(client.view().postmaster).toEqual({
       pid,
       writable: true,
@@ -92,7 +92,7 @@ test("the end of the agent is no trigger, the deadline is, with nobody connected
     const next = site.client();
     await connected(next);
     expect(next.view()).toMatchObject({ armed: { epoch: 3 }, postmaster: { pid, epoch: 3 } });
-    expect(await reply((done) => next.arm(3, site.clock.now() + 60_000, false, done))).toEqual({ ok: true });
+    await armFor(site, next, 60_000);
     await until("it acknowledges", () => site.acknowledges());
   }));
 
@@ -129,8 +129,7 @@ test("while the guard is stopped, the agent freezes PostgreSQL at the deadline, 
     await until("it is frozen", () => readProcess(pid)?.state === "T");
     expect(client.view().postmaster?.phase).toBe("frozen");
     expect(site.log.lines.join()).toContain("PostgreSQL is frozen by the agent");
-    const answered = reply((done) => client.arm(3, site.clock.now() + 60_000, false, done));
-    expect(await answered).toEqual({ ok: true });
+    await armFor(site, client, 60_000);
     await untilView(client, "it runs again", (view) => view.postmaster?.phase === "running");
     await until("it acknowledges again", () => site.acknowledges());
   }));
@@ -247,7 +246,7 @@ test("a primary does not start without a lease, a standby does and is promoted w
       ok: false,
       error: "epoch 3 is not armed",
     });
-    await reply((done) => client.arm(3, site.clock.now() + 60_000, false, done));
+    await armFor(site, client, 60_000);
     expect(await reply((done) => client.promote(3, done))).toEqual({ ok: true });
     expect(client.view().postmaster).toMatchObject({ writable: true, epoch: 3 });
     await until("the signal arrives", () => site.read("signals").includes("promoted"));
@@ -414,10 +413,13 @@ test("an adopted primary is fenced like any other, and survives the guard", () =
     await untilView(client, "another guard answers", (view) =>
       view.state === "partial" && view.incarnation > incarnation);
     expect(isAlive(pid)).toBe(true);
-    await reply((done) =>
-      client.arm(3, site.clock.now() + 700, false, done)
-    );
-    expect(await reply((done) => client.adopt(3, done))).toEqual({ ok: true });
+    await armFor(site, client, 60_000);
+    expect(
+      await reply((done) =>
+        client.adopt(3, done)
+      ),
+    ).toEqual({ ok: true });
+    await armFor(site, client, 700);
     await untilView(client, "it is frozen", (view) => view.postmaster?.phase === "frozen");
     expect(await site.acknowledges()).toBe(false);
   }));

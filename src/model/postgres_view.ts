@@ -72,6 +72,11 @@ export type DataDirectory =
   /** Not empty and not a PostgreSQL directory, unreadable, or of an unsupported version. */
   | { readonly kind: "foreign"; readonly reason: string };
 
+/** The name of the data in it; undefined: it holds none, or none with a name. */
+export function dataIdIn(directory: DataDirectory): string | undefined {
+  return directory.kind === "valid" ? directory.dataId : undefined;
+}
+
 /** From pg_controldata, read while PostgreSQL does not run (and after start, once). */
 export interface ControlData {
   readonly systemId: string;

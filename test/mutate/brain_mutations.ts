@@ -631,7 +631,7 @@ const cluster = [
     ["rewound-unheard-with-other-data", "known.token !== undefined && known.token !== token", "false"],
     [
       "vouched-before-the-upstreams-rewind",
-      "token) {\n      this.#set(null);",
+      "token) {\n      this.#forget();",
       "token) {",
     ],
     [
@@ -641,8 +641,8 @@ const cluster = [
     ],
     [
       "vouched-by-a-rewind-from-other-data",
-      "token) {\n      this.#set(null);\n      this.#rewindUnder = null;",
-      "token) {\n      this.#set(null);",
+      "    this.#set(null);\n    this.#rewindUnder = null;",
+      "    this.#set(null);",
     ],
     [
       "source-of-a-rewind-not-watched",
@@ -818,6 +818,13 @@ const agent = [
   ]),
   ...mutationsOf("src/agent/loop/act.ts", ["src/agent/loop/act.test.ts"], [
     ["end-of-another-directory-logged", "&& !isOtherData(name, sync(), view.directory)", ""],
+  ]),
+  ...mutationsOf("src/agent/postgres/stop.ts", ["src/agent/postgres/stop.test.ts"], [
+    [
+      "closed-by-another-directory",
+      "if (await worksElsewhere(this.#context.dataDir, server.pid)) return;",
+      "",
+    ],
   ]),
   ...mutationsOf("src/agent/postgres/run.ts", ["src/agent/postgres/run.test.ts"], [
     ["started-in-another-directory", "return this.#dataId() === data", "return true"],

@@ -24,7 +24,7 @@ import { effectiveDynamic } from "../../src/config/dynamic.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import type { JsonObject } from "../../src/model/json.ts";
 import { deepMerge } from "../../src/model/merge.ts";
-import type { LongAction, PostgresView } from "../../src/model/postgres_view.ts";
+import { dataIdIn, type LongAction, type PostgresView } from "../../src/model/postgres_view.ts";
 import { findPrograms } from "../../src/postgres/programs.ts";
 
 /** The patience with whatever should come: far more than a loaded machine needs. */
@@ -177,8 +177,7 @@ export class TestMember {
   }
 
   get dataId(): string | undefined {
-    const { directory } = this.view;
-    return directory.kind === "valid" ? directory.dataId : undefined;
+    return dataIdIn(this.view.directory);
   }
 
   /** Puts other data into the directory while no server runs, and waits until the agent has seen that. */

@@ -8,7 +8,7 @@ import type { LeadFailure } from "../../model/lead_failure.ts";
 import type { LastStop } from "../../model/last_stop.ts";
 import { isUnfenced, type Life } from "../../model/life.ts";
 import type { MemberStatus, WatchdogSummary } from "../../model/member_status.ts";
-import type { PostgresRole, PostgresView } from "../../model/postgres_view.ts";
+import { dataIdIn, type PostgresRole, type PostgresView } from "../../model/postgres_view.ts";
 import type { CertificateEnd } from "../../model/certificate.ts";
 import type { ReloadRefused } from "../../model/reload_refused.ts";
 import { type DcsState, isInitialized } from "../../model/records.ts";
@@ -219,7 +219,7 @@ function seldom(input: OwnStatusInput): Partial<MemberStatus> {
 }
 
 function dataToken({ life, postgres: { directory } }: OwnStatusInput): Pick<MemberStatus, "dataToken"> {
-  const id = directory.kind === "valid" ? directory.dataId : undefined;
+  const id = dataIdIn(directory);
   return id === undefined ? {} : { dataToken: `${life.machine}:${id}` };
 }
 

@@ -244,7 +244,7 @@ test("the source of a rewind, a copy or a start is watched from the decision on,
   }
 });
 
-test("WAL that came from a member before it was rewound is not the holder's any more, whoever is followed", () => {
+test("WAL received from a member before its rewind no longer counts as the holder's", () => {
   const vouched = new VouchedEpoch();
   const look = (dataToken: string, following: string | null, nowMs: number) => {
     const statuses = [seen(status("a", { dataToken })), seen(status("b", { dataToken: "x" }))];

@@ -23,12 +23,10 @@ import { statusOf } from "../../brain/cluster/view.ts";
 import { cascadeOf } from "../../brain/keep/follow_source.ts";
 import { isFromBeforeChange } from "../../brain/keep/rejoin.ts";
 import { livingHolder, type NodeView } from "../../brain/keep/view.ts";
+import { DIRECTORY_ACTIONS } from "../postgres/action_ledger.ts";
 import { isSet } from "../../model/merge.ts";
-import type { LongAction } from "../../model/postgres_view.ts";
+import { dataIdIn } from "../../model/postgres_view.ts";
 import type { DcsState } from "../../model/records.ts";
-
-/** What gives the data another name. */
-const MAKES_DATA: readonly LongAction[] = ["bootstrap", "finish-bootstrap", "clone", "rewind"];
 
 type Seen = Pick<NodeView, "name" | "dcs" | "dynamic" | "statuses" | "postgres">;
 
@@ -101,13 +99,18 @@ export class VouchedEpoch {
     this.#epoch = this.#walEpoch = epoch;
   }
 
+  /** Nothing that was known counts any more, nor what a rewind under way will have done. */
+  #forget(): void {
+    this.#set(null);
+    this.#rewindUnder = null;
+  }
+
   #lookAtRole(seen: Seen, nowMs: number): void {
     const isRemote = seen.dynamic.standbyCluster !== null;
     const revision = seen.dcs.config?.revision ?? null;
     const isOther = this.#isRemote !== isRemote || this.#configRevision !== revision;
     if (this.#isRemote !== null && isOther) {
-      this.#set(null);
-      this.#rewindUnder = null;
+      this.#forget();
       this.#remoteLeaderMs = Infinity;
       this.#roleMs = nowMs;
       if (isRemote || wasRemoteSince(seen.dcs, this.#configRevision ?? 0)) this.#upstreamRewoundMs = nowMs;
@@ -122,33 +125,30 @@ export class VouchedEpoch {
     const known = this.#upstream;
     const name = seen.postgres.following ?? known?.name;
     if (name === undefined) return;
-    const token = statusOf(seen, name)?.status.dataToken;
+    const token = dataTokenOf(seen, name);
     // While it is rewound its directory has no name.
     if (token === undefined) return;
     if (known?.name === name && known.token !== undefined && known.token !== token) {
-      this.#set(null);
-      this.#rewindUnder = null;
+      this.#forget();
       this.#upstreamRewoundMs = nowMs;
     }
     this.#upstream = { name, token };
   }
 
   #lookAtOwnData({ directory, action }: NodeView["postgres"], nowMs: number): void {
-    const id = directory.kind === "valid" ? directory.dataId : undefined;
+    const id = dataIdIn(directory);
     const isOther = id !== undefined && this.#ownData !== undefined && id !== this.#ownData;
     if (isOther && !this.#isMaking) {
-      this.#set(null);
-      this.#rewindUnder = null;
+      this.#forget();
       this.#upstreamRewoundMs = nowMs;
     }
     this.#ownData = id ?? this.#ownData;
     // By the look after its end, its name is seen.
-    if (action === null || !MAKES_DATA.includes(action.kind)) this.#isMaking = false;
+    if (action === null || !DIRECTORY_ACTIONS.includes(action.kind)) this.#isMaking = false;
   }
 
   #pointAt(name: string): void {
-    const token = this.#seen === null ? undefined : statusOf(this.#seen, name)?.status.dataToken;
-    this.#upstream = { name, token };
+    this.#upstream = { name, token: this.#seen === null ? undefined : dataTokenOf(this.#seen, name) };
   }
 
   #lookAtRewind({ last: { rewind }, rewoundInVain }: NodeView["postgres"]): void {
@@ -202,6 +202,10 @@ export class VouchedEpoch {
       }
     }
   }
+}
+
+function dataTokenOf(seen: Seen, member: string): string | undefined {
+  return statusOf(seen, member)?.status.dataToken;
 }
 
 /** Whether a configuration between that revision and the present one may have followed another cluster. */

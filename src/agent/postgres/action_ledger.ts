@@ -15,7 +15,8 @@ const FAILURES: { readonly [kind in LongAction]?: PostgresState } = {
   stop: "stop failed",
 };
 
-const DIRECTORY_ACTIONS: readonly LongAction[] = ["bootstrap", "clone", "rewind"];
+/** They make or change the data. */
+export const DIRECTORY_ACTIONS: readonly LongAction[] = ["bootstrap", "clone", "rewind"];
 
 export type StopHow = "fast" | "immediate" | "kill";
 

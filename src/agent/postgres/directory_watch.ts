@@ -6,6 +6,7 @@
  * the agent's own among them, for as long as these last, and refuses every new one; its lock file says so.
  * Reads the disk off the loop, one reading at a time; a file that cannot be read proves nothing.
  */
+import type { Stats } from "node:fs";
 import { readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Displaced } from "../../model/postgres_view.ts";
@@ -79,7 +80,7 @@ export async function inspect(dataDir: string, pid: number): Promise<Inspection>
   const works = valueOf(working);
   if (works === null) return IN_PLACE;
   const place = valueOf(placed);
-  if (place === null || place.dev !== works.dev || place.ino !== works.ino) {
+  if (place === null || !isSame(place, works)) {
     const where = await readlink(cwd);
     const removed = where.endsWith(" (deleted)");
     const what = removed
@@ -104,8 +105,11 @@ export async function inspect(dataDir: string, pid: number): Promise<Inspection>
 export async function worksElsewhere(dataDir: string, pid: number): Promise<boolean> {
   const [works, place] = await Promise.allSettled([stat(`/proc/${pid}/cwd`), stat(dataDir)]);
   if (works.status === "rejected") return false;
-  return place.status === "rejected" || place.value.dev !== works.value.dev ||
-    place.value.ino !== works.value.ino;
+  return place.status === "rejected" || !isSame(place.value, works.value);
+}
+
+function isSame(one: Stats, other: Stats): boolean {
+  return one.dev === other.dev && one.ino === other.ino;
 }
 
 /** Throws what the reading was refused with. */

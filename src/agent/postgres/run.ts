@@ -6,6 +6,7 @@ import type { Upstream } from "../../model/upstream.ts";
 import { PRE_PROMOTE } from "../../brain/promotion.ts";
 import type { StartSpec } from "../../guard/port.ts";
 import { formatLsn } from "../../model/lsn.ts";
+import { dataIdIn } from "../../model/postgres_view.ts";
 import { pauseAfter } from "../../model/pause_after.ts";
 import { serverArguments } from "../../postgres/command_line.ts";
 import { type Connection, sqlState } from "../../postgres/connection.ts";
@@ -145,8 +146,7 @@ export class PostgresRun {
 
   /** By the last look at the directory; undefined: the data has no name. */
   #dataId(): string | undefined {
-    const { directory } = this.#context.parts.memory.found;
-    return directory.kind === "valid" ? directory.dataId : undefined;
+    return dataIdIn(this.#context.parts.memory.found.directory);
   }
 
   async #untilWalEnd(): Promise<void> {
