@@ -72,6 +72,8 @@ export type PostgresAction =
   | {
     readonly kind: "compare-history";
     readonly with: Upstream;
+    /** The name of the data that it is known to have. Absent: none is known. */
+    readonly token?: string;
     /** WAL itself is compared, too: the two may have written one timeline differently. */
     readonly content?: true;
   };

@@ -13,7 +13,7 @@ import type { Standstill } from "../sync/standstill.ts";
 import { nextStep, type SyncStep, type SyncTarget } from "../sync/plan.ts";
 import { ASYNCHRONOUS, isPromised, type Voters, votersOf } from "../sync/record.ts";
 import { awaitMissing, isSameSetting, NO_SYNC, settingFor, type SyncSetting } from "../sync/setting.ts";
-import { statusOf } from "./cluster/view.ts";
+import { dataTokenOf } from "./cluster/view.ts";
 import { needsWal } from "./keep/vouched.ts";
 import { type NodeView, ownBootstrap } from "./keep/view.ts";
 import { nameClashes } from "./name_clash.ts";
@@ -100,7 +100,7 @@ export function syncStep(view: NodeView): SyncStep | null {
   const others = nameClashes(view).map((clash) => clash.name);
   return nextStep({
     self: name,
-    token: statusOf(view, name)?.status.dataToken ?? null,
+    token: dataTokenOf(view, name) ?? null,
     record: dcs.sync,
     setting: sync.setting,
     acknowledges,

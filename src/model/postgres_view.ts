@@ -227,6 +227,8 @@ export interface PostgresView {
   readonly divergence: {
     readonly from: string;
     readonly timelineOfOther: number;
+    /** The name of the data that it had when this was decided. Left out: none was known. */
+    readonly tokenOfOther?: string;
     readonly verdict: "same" | "diverged" | "unknown";
     readonly detail: string;
     readonly atMs: number;

@@ -5,6 +5,7 @@ import { beginCopy, type CopyStatus } from "../model/copy_status.ts";
 import type { PostgresView } from "../model/postgres_view.ts";
 import type { ModelServer } from "./model_server.ts";
 
+export type Comparing = Extract<PostgresAction, { readonly kind: "compare-history" }>;
 export type Copying = Extract<PostgresAction, { readonly kind: "clone" | "rewind" }>;
 
 export function copyStatus(action: Copying): CopyStatus | undefined {
@@ -34,7 +35,7 @@ export function servesCopy(
 
 /** The outcome of a comparison of histories with that member. */
 export function divergenceFrom(
-  from: string,
+  { with: { name: from }, token }: Comparing,
   server: ModelServer,
   other: ModelServer | null,
   isReachable: () => boolean,
@@ -47,6 +48,7 @@ export function divergenceFrom(
   return {
     from,
     timelineOfOther: other?.directory.position?.branch.timeline ?? 0,
+    ...(token === undefined ? {} : { tokenOfOther: token }),
     // As compareHistories (src/postgres/history.ts): no WAL of it can be compared.
     verdict: isOther ? "unknown" : verdict ?? "unknown",
     detail: verdict === null ? "it does not answer" : isOther ? "another cluster" : "",

@@ -19,7 +19,14 @@ import type { Postmaster } from "../model/guard_view.ts";
 import { isSameSetting } from "../sync/setting.ts";
 import type { DynamicConfig } from "../model/config.ts";
 import type { LongAction, PostgresView } from "../model/postgres_view.ts";
-import { type Copying, copyStatus, divergenceFrom, isRestored, servesCopy } from "./model_copy.ts";
+import {
+  type Comparing,
+  type Copying,
+  copyStatus,
+  divergenceFrom,
+  isRestored,
+  servesCopy,
+} from "./model_copy.ts";
 import type { ModelServer } from "./model_server.ts";
 import { ModelRepointing } from "./model_repointing.ts";
 import { upstreamNamed } from "./remote.ts";
@@ -153,7 +160,7 @@ export class ModelPostgres implements PostgresPort {
         server.directory.joined(action.founding);
         return this.#survey();
       case "compare-history":
-        return this.#compare(action.with);
+        return this.#compare(action);
     }
   }
 
@@ -352,17 +359,11 @@ export class ModelPostgres implements PostgresPort {
     });
   }
 
-  #compare(upstream: Upstream): void {
-    const { server, serverOf, reachable, clock } = this.#options;
+  #compare(action: Comparing): void {
+    const [{ server, serverOf, reachable, clock }, { name }] = [this.#options, action.with];
     this.#later(this.#random.between(10, 150), () => {
-      const isReachable = () => reachable(server.name, upstream.name);
-      this.#memory.divergence = divergenceFrom(
-        upstream.name,
-        server,
-        serverOf(upstream.name),
-        isReachable,
-        clock.now(),
-      );
+      const isReachable = () => reachable(server.name, name);
+      this.#memory.divergence = divergenceFrom(action, server, serverOf(name), isReachable, clock.now());
       this.#announce();
     });
   }

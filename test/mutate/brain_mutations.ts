@@ -470,6 +470,13 @@ const standby = [
   ...keep("rejoin", [
     ["verdict-of-before-the-change-of-role", "[roleMs, upstreamRewoundMs]", "[upstreamRewoundMs]"],
     ["verdict-of-before-the-upstreams-rewind", "[roleMs, upstreamRewoundMs]", "[roleMs]"],
+    [
+      "verdict-about-former-data",
+      'if (verdict !== "unknown" && isOfFormerData(divergence, view)) return null;',
+      "",
+    ],
+    ["stopped-for-former-data", "return !isOfFormerData(divergence, view);", "return true;"],
+    ["compared-with-any-data", "...(token === undefined ? {} : { token }),", ""],
     ["rewound-before-the-checkpoint", "if (!primary.checkpointAfterPromote) {", "if (false) {"],
     [
       "verdict-on-an-older-timeline",

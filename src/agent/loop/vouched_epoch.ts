@@ -19,7 +19,7 @@
  * It is not written down: what happened while no agent ran is not known.
  */
 import type { Action } from "../../brain/actions.ts";
-import { statusOf } from "../../brain/cluster/view.ts";
+import { dataTokenOf } from "../../brain/cluster/view.ts";
 import { cascadeOf } from "../../brain/keep/follow_source.ts";
 import { isFromBeforeChange } from "../../brain/keep/rejoin.ts";
 import { livingHolder, type NodeView } from "../../brain/keep/view.ts";
@@ -202,10 +202,6 @@ export class VouchedEpoch {
       }
     }
   }
-}
-
-function dataTokenOf(seen: Seen, member: string): string | undefined {
-  return statusOf(seen, member)?.status.dataToken;
 }
 
 /** Whether a configuration between that revision and the present one may have followed another cluster. */

@@ -29,6 +29,7 @@ const TARGET_QUERY = "SELECT current_setting('recovery_target_timeline') AS targ
 const LATEST = "latest";
 
 type Divergence = NonNullable<PostgresView["divergence"]>;
+type Finding = Omit<Divergence, "from" | "timelineOfOther" | "tokenOfOther" | "atMs">;
 
 export class HistoryComparison {
   readonly #context: PostgresContext;
@@ -39,12 +40,13 @@ export class HistoryComparison {
 
   /**
    * `content`: the directory is not one of this cluster yet. It is compared up to all that its disk holds,
-   * and a failure to compare the WAL itself is said.
+   * and a failure to compare the WAL itself is said. `token`: the data that `other` is known to have.
    */
-  async compare(other: Upstream, content = false): Promise<void> {
+  async compare(other: Upstream, token: string | undefined, content = false): Promise<void> {
     const { memory, postgresql, local } = this.#context.parts;
-    const note = (timelineOfOther: number, found: Omit<Divergence, "from" | "timelineOfOther" | "atMs">) =>
-      this.#note({ from: other.name, timelineOfOther, ...found });
+    const named = token === undefined ? {} : { tokenOfOther: token };
+    const note = (timelineOfOther: number, found: Finding) =>
+      this.#note({ from: other.name, timelineOfOther, ...named, ...found });
     const position = await this.#position(content);
     if (position === null) {
       return note(0, { verdict: "unknown", detail: "this member's position is not known" });

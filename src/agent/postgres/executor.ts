@@ -222,7 +222,7 @@ export class PostgresExecutor implements PostgresPort {
         return this.#actions.beginQuiet("joined-history", () => this.#joining.joined(action.founding));
       case "compare-history":
         return this.#actions.beginQuiet("compare-history", async () => {
-          await this.#joining.comparison.compare(action.with, action.content === true);
+          await this.#joining.comparison.compare(action.with, action.token, action.content === true);
           return null;
         });
     }

@@ -35,6 +35,11 @@ export function statusOf(
   return view.statuses.find((seen) => seen.status.name === name);
 }
 
+/** The name of that member's data, as it was last heard; undefined: it has none, or was not heard. */
+export function dataTokenOf(view: Pick<ClusterView, "statuses">, member: string): string | undefined {
+  return statusOf(view, member)?.status.dataToken;
+}
+
 export function freshStatus(view: ClusterView, name: string | null): MemberStatus | null {
   const seen = statusOf(view, name);
   return seen !== undefined && seen.ageMs < FRESH_MS ? seen.status : null;

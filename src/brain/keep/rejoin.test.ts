@@ -31,6 +31,15 @@ const CASES: readonly Case[] = [
     { "kind": "rewind", "from": from("a") },
   ],
   [
+    "not for having differed from the data that the primary had before",
+    node({
+      statuses: [seen(primaryStatus("a", { dataToken: "m:2" }))],
+      postgres: postgres({ ...REJOIN_VIEW, divergence: { ...verdict("diverged"), tokenOfOther: "m:1" } }),
+    }),
+    "compare",
+    { "kind": "compare-history", "with": from("a"), "token": "m:2" },
+  ],
+  [
     "a rewind waits for the new primary's checkpoint",
     node({
       statuses: [seen(primaryStatus("a", { checkpointAfterPromote: false }))],

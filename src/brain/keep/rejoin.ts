@@ -2,12 +2,15 @@
  * A stopped former primary, or a standby found diverged: compare histories, then start, rewind or copy anew.
  */
 import type { MemberStatus } from "../../model/member_status.ts";
-import type { FinishedAction } from "../../model/postgres_view.ts";
+import type { FinishedAction, PostgresView } from "../../model/postgres_view.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import type { Action } from "../actions.ts";
+import { dataTokenOf } from "../cluster/view.ts";
 import { followed, isArchiveOnly } from "./follow_source.ts";
 import { decide, type NodeRule, type Outcome } from "./outcome.ts";
 import { isUncompared, livingHolder, type NodeView, retryLater, sourceOf } from "./view.ts";
+
+type Divergence = NonNullable<PostgresView["divergence"]>;
 
 /** The verdict that histories agree is good for so long: WAL may come from elsewhere since. */
 const COMPARED_MS = 10_000;
@@ -29,6 +32,14 @@ export function isFromBeforeChange(
 }
 
 /**
+ * The other member was rewound, or copied anew, since the comparison was decided on, also while it was made:
+ * what was found may be about its former data, and nobody can say which.
+ */
+function isOfFormerData({ from, tokenOfOther }: Divergence, view: NodeView): boolean {
+  return dataTokenOf(view, from) !== tokenOfOther;
+}
+
+/**
  * The verdict on this member's history against the present primary and its timeline; null: not compared yet.
  * A comparison that failed knows no timeline of the other.
  */
@@ -38,6 +49,7 @@ export function compared(view: NodeView, holder: string, primary: MemberStatus) 
   const { verdict, timelineOfOther } = divergence;
   // Since then the holder may have been rewound, and promoted to another timeline of that number.
   if (verdict === "same" && isFromBeforeChange(divergence, view)) return null;
+  if (verdict !== "unknown" && isOfFormerData(divergence, view)) return null;
   if (verdict === "unknown" || timelineOfOther === primary.timeline) return verdict;
   // A standby leader tells the timeline that it replays, and its status the one that it receives.
   return standbyCluster !== null && !isVerdictOld(divergence, nowMs) ? verdict : null;
@@ -46,7 +58,8 @@ export function compared(view: NodeView, holder: string, primary: MemberStatus) 
 /** This member's history was found to differ from the holder's. */
 export function diverged(view: NodeView): boolean {
   const { divergence } = view.postgres;
-  return divergence !== null && divergence.from === view.dcs.lock.holder && divergence.verdict === "diverged";
+  if (divergence?.from !== view.dcs.lock.holder || divergence.verdict !== "diverged") return false;
+  return !isOfFormerData(divergence, view);
 }
 
 /**
@@ -73,7 +86,13 @@ export function comparison(view: NodeView, other: Upstream): Action {
   const { directory, process } = view.postgres;
   const starts = process === "none" && directory.kind === "valid" && directory.standbySignal;
   const isWhole = isUncompared(view) || starts;
-  return { kind: "compare-history", with: other, ...(isWhole ? { content: true } : {}) };
+  const token = dataTokenOf(view, other.name);
+  return {
+    kind: "compare-history",
+    with: other,
+    ...(token === undefined ? {} : { token }),
+    ...(isWhole ? { content: true } : {}),
+  };
 }
 
 /**

@@ -39,6 +39,14 @@ const BESIDE = cluster({ lock: lock({ epoch: 4, holder: "c" }) });
 const ON_FOUR: Partial<PostgresView> = { timeline: 4, walEnd: { timeline: 4, lsn: 1000 } };
 const COMPARE_C = { kind: "compare-history", with: from("c") } as const;
 const FOLLOW_C = { kind: "follow", follow: from("c") } as const;
+/** The same, and its data has that name. */
+function named(token?: string) {
+  return primaryStatus("c", {
+    epochSeen: 4,
+    timeline: 4,
+    ...(token === undefined ? {} : { dataToken: token }),
+  });
+}
 function beside(own: Partial<PostgresView>, holder = primaryStatus("c", { epochSeen: 4, timeline: 4 })) {
   return node({
     dcs: BESIDE,
@@ -49,6 +57,10 @@ function beside(own: Partial<PostgresView>, holder = primaryStatus("c", { epochS
 const withC = (verdict: "same" | "diverged", atMs: number, timelineOfOther = 4) => ({
   divergence: { from: "c", timelineOfOther, verdict, detail: "", atMs },
 });
+/** Found with the data of that name. */
+function foundWith(token: string, verdict: "same" | "diverged", atMs = 99_000) {
+  return { divergence: { ...withC(verdict, atMs).divergence, tokenOfOther: token } };
+}
 
 const PROMOTED_BESIDE: readonly Case[] = [
   ["streaming from another one, it is compared with a new primary first", beside({}), "follow", COMPARE_C],
@@ -83,6 +95,48 @@ const PROMOTED_BESIDE: readonly Case[] = [
     { ...beside(withC("same", 99_600)), roleMs: 99_500 },
     "follow",
     FOLLOW_C,
+  ],
+  [
+    "one about the data that it has counts",
+    beside(foundWith("m:1", "same"), named("m:1")),
+    "follow",
+    FOLLOW_C,
+  ],
+  [
+    "not one about the data that it had when that was decided: it was rewound meanwhile",
+    beside(foundWith("m:1", "same"), named("m:2")),
+    "follow",
+    { ...COMPARE_C, token: "m:2" },
+  ],
+  [
+    "nor one with data whose name was not known then",
+    beside(withC("same", 99_000), named("m:2")),
+    "follow",
+    { ...COMPARE_C, token: "m:2" },
+  ],
+  [
+    "nor one with data whose name is not known now",
+    beside(foundWith("m:1", "same"), named()),
+    "follow",
+    COMPARE_C,
+  ],
+  [
+    "one that differed from its former data is not stopped for that",
+    {
+      ...beside({ ...foundWith("m:1", "diverged", 0), following: "c" }, named("m:2")),
+      notStreamingForMs: 3001,
+    },
+    "does-not-stream",
+    { ...COMPARE_C, token: "m:2" },
+  ],
+  [
+    "one that differs from the data that it has is",
+    {
+      ...beside({ ...foundWith("m:1", "diverged", 0), following: "c" }, named("m:1")),
+      notStreamingForMs: 3001,
+    },
+    "does-not-stream",
+    FAST,
   ],
   ["nor by one of another timeline", beside(withC("same", 99_000, 3)), "follow", COMPARE_C],
   ["one that differs is stopped to rejoin", beside(withC("diverged", 0)), "follow", FAST],
