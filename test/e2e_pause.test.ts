@@ -92,41 +92,65 @@ story("a switchover to a named candidate works in pause, and the old primary rej
   expect(await fixture.lostOn(candidate, begin)).toEqual([]);
 });
 
-story(
-  "a primary whose directory is put back from a copy in pause lets the lock go after it: nothing confirmed is lost",
-  async (fixture) => {
-    const { client, cluster } = fixture;
-    const primary = await paused(fixture);
-    await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=on", "--force");
-    await fixture.listed("Sync Standby");
-    const begin = nowMs();
-    const copy = join(primary.directory, "copy");
-    const stop = (mode: string) =>
-      postgres(primary, "pg_ctl", "stop", `--mode=${mode}`, `--pgdata=${primary.dataDir}`);
-    await stop("fast");
+const stopByHand = (host: Host, mode: string) =>
+  postgres(host, "pg_ctl", "stop", `--mode=${mode}`, `--pgdata=${host.dataDir}`);
+
+/** How the backup is made: of a primary that is shut down, or of one that runs. */
+const BACKUPS = {
+  "a copy": async (fixture: Fixture, primary: Host, directory: string) => {
+    await stopByHand(primary, "fast");
     await fixture.listed(new RegExp(`${primary.name} .* stopped `));
-    expect((await run("cp", ["-a", primary.dataDir, copy], primary.directory)).code).toBe(0);
-    await cluster.ctl("restart", "demo", primary.name, "--force");
-    await fixture.listed("Sync Standby");
-    await client.waitForWrite(nowMs() + 1000, WRITES_MS, primary.name);
-    // As a crash would: no checkpoint tells what was written since the copy.
-    await stop("immediate");
-    // The agent looks into it, and may change it: it is removed once it has another name, and not by rmSync,
-    // which fails when something in it goes meanwhile.
-    const gone = join(primary.directory, "gone");
-    renameSync(primary.dataDir, gone);
-    renameSync(copy, primary.dataDir);
-    expect((await run("rm", ["-rf", gone], primary.directory)).code).toBe(0);
-    const resumed = nowMs();
-    await cluster.ctl("resume", "--wait");
-    const successor = await fixture.successorOf(primary, resumed);
-    expect(await fixture.lostOn(successor, begin)).toEqual([]);
-    expect(primary.log()).toContain("Somebody has put a backup in its place");
-    expect(primary.log()).toContain("the data directory is not the one that the lock was granted for");
-    await fixture.healed();
-    await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=off", "--force");
+    expect((await run("cp", ["-a", primary.dataDir, directory], primary.directory)).code).toBe(0);
+    await fixture.cluster.ctl("restart", "demo", primary.name, "--force");
   },
-);
+  "a base backup": async ({ cluster }: Fixture, primary: Host, directory: string) => {
+    const { address, postgresPort: port } = primary.addresses;
+    const password = cluster.secrets.replication;
+    const source = `host=${address} port=${port} user=replicator password=${password}`;
+    await postgres(
+      primary,
+      "pg_basebackup",
+      "--checkpoint=fast",
+      `--pgdata=${directory}`,
+      `--dbname=${source}`,
+    );
+  },
+};
+
+for (const [what, backUp] of Object.entries(BACKUPS)) {
+  story(
+    `a primary whose directory is put back from ${what} in pause lets the lock go after it: nothing confirmed is lost`,
+    async (fixture) => {
+      const { client, cluster } = fixture;
+      const primary = await paused(fixture);
+      await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=on", "--force");
+      await fixture.listed("Sync Standby");
+      const begin = nowMs();
+      const seen = primary.log().length;
+      const copy = join(primary.directory, "copy");
+      await backUp(fixture, primary, copy);
+      await fixture.listed("Sync Standby");
+      await client.waitForWrite(nowMs() + 1000, WRITES_MS, primary.name);
+      // As a crash would: no checkpoint tells what was written since the copy.
+      await stopByHand(primary, "immediate");
+      // The agent looks into it, and may change it: it is removed once it has another name, and not by rmSync,
+      // which fails when something in it goes meanwhile.
+      const gone = join(primary.directory, "gone");
+      renameSync(primary.dataDir, gone);
+      renameSync(copy, primary.dataDir);
+      expect((await run("rm", ["-rf", gone], primary.directory)).code).toBe(0);
+      const resumed = nowMs();
+      await cluster.ctl("resume", "--wait");
+      const successor = await fixture.successorOf(primary, resumed);
+      expect(await fixture.lostOn(successor, begin)).toEqual([]);
+      const log = primary.log().slice(seen);
+      expect(log).toContain("Somebody has put a backup in its place");
+      expect(log).toContain("the data directory is not the one that the lock was granted for");
+      await fixture.healed();
+      await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=off", "--force");
+    },
+  );
+}
 
 const inSeconds = (seconds: number) => new Date(Date.now() + 1000 * seconds).toISOString();
 

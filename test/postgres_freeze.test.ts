@@ -3,13 +3,12 @@
  * over.
  */
 import { expect, test } from "bun:test";
-import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import pg from "pg";
 import { commandLine, processesIn } from "../src/demo/processes.ts";
 import { sleep, waitFor } from "../src/demo/wait_for.ts";
-import { findPrograms } from "../src/postgres/programs.ts";
+import { program } from "./postgres/programs.ts";
 import { LIMIT_MS, type Site, STORY_MS, type TestMember, whyNoPostgres, withSite } from "./postgres/site.ts";
 
 const reason = whyNoPostgres();
@@ -164,31 +163,6 @@ async function busy(
   } finally {
     primary.leave();
   }
-}
-
-/** One of PostgreSQL's programs, connected to `member`; its exit code and what it said on stderr. */
-function program(member: TestMember, name: "pg_basebackup" | "pg_recvlogical", ...args: string[]) {
-  const programs = findPrograms({ binDir: null, binName: {}, dataDir: "/nonexistent" });
-  const path = join(dirname(programs.path("pg_basebackup")), name);
-  const child: ChildProcess = spawn(path, [
-    "-h",
-    "127.0.0.1",
-    "-p",
-    String(member.port),
-    "-U",
-    "postgres",
-    ...args,
-  ], {
-    cwd: dirname(dirname(member.dataDir)),
-    env: { ...process.env, PGPASSWORD: "super's secret" },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  let said = "";
-  child.stderr?.on("data", (chunk: Uint8Array) => (said += String(chunk)));
-  const ended = new Promise<{ code: number | null; said: string }>((resolve) =>
-    child.once("close", (code) => resolve({ code, said }))
-  );
-  return { child, ended, said: () => said };
 }
 
 story("during a checkpoint", () =>

@@ -5,6 +5,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
 import type { JsonObject } from "../src/model/json.ts";
+import { DataMark } from "../src/postgres/data_mark.ts";
 import { UnfinishedMarker } from "../src/postgres/unfinished.ts";
 import {
   LIMIT_MS,
@@ -143,7 +144,8 @@ story(
       // process would see its end, and clear up beside the other one.
       const left = spawn(command, [`--datadir=${two.dataDir}`], { detached: true, stdio: "ignore" });
       const pid = left.pid!;
-      const mark = new UnfinishedMarker(two.dataDir, join(two.config.raft.dataDir, "run"));
+      const ownDir = join(two.config.raft.dataDir, "run");
+      const mark = new UnfinishedMarker(two.dataDir, ownDir, new DataMark(ownDir));
       await mark.writeForCommand("clone", pid, [], "command", Date.now());
       await waitFor("the command runs", LIMIT_MS, () => existsSync(join(two.dataDir, "x")));
       // Another agent finds the mark. It cannot know whose the content is.

@@ -333,39 +333,3 @@ function isRealRewind(pid: number, dataDir: string): boolean {
   const words = commandLine(pid);
   return words.includes(`--target-pgdata=${dataDir}`) && !words.includes("--dry-run");
 }
-
-story(
-  "a directory that is put back from a backup on its host does not pass for the later one",
-  () =>
-    withSite(async (site) => {
-      const one = await site.member("node-1");
-      await one.bootstrap();
-      const kept = `${one.dataDir}.kept`;
-      const stop = { kind: "stop", how: "fast", checkpoint: true } as const;
-      await one.must(stop, "stop");
-      const before = one.dataId;
-      cpSync(one.dataDir, kept, { recursive: true });
-      await one.arm(2);
-      await one.must({ kind: "start-primary", epoch: 2 }, "start");
-      const file = join(one.config.raft.dataDir, "run", "data_checkpoint");
-      await one.sql("CREATE TABLE t AS SELECT 1 AS id");
-      await one.sql("CHECKPOINT");
-      const query = "SELECT checkpoint_lsn - '0/0'::pg_lsn AS lsn FROM pg_control_checkpoint()";
-      const [row] = await one.sql(query);
-      await waitFor(
-        "a look after the checkpoint",
-        LIMIT_MS,
-        () => existsSync(file) && readFileSync(file, "utf8").endsWith(` ${row!.lsn} in production\n`),
-      );
-      await one.must(stop, "stop");
-      expect(one.dataId).toBe(before!);
-      rmSync(one.dataDir, { recursive: true });
-      renameSync(kept, one.dataDir);
-      one.restartAgent();
-      await one.connected();
-      await one.until("the directory is read", () => one.dataId !== undefined);
-      expect(one.dataId).not.toBe(before!);
-      expect(one.log.lines.join("\n")).toContain("Somebody has put a backup in its place");
-    }),
-  STORY_MS,
-);

@@ -46,7 +46,9 @@ export type SyncRule =
   | "sync-first-unlogged"
   | "sync-mixed-senders"
   | "sync-off-unlogged"
-  | "sync-late-record";
+  | "sync-late-record"
+  | "sync-put-back"
+  | "sync-start-unlooked";
 
 export type BrokenRules = ReadonlySet<BrokenRule>;
 export const NOTHING_BROKEN: BrokenRules = new Set();

@@ -3,6 +3,7 @@
  * standby votes with the data only that it has acknowledged with (src/sync/DESIGN.md).
  */
 import { randomHex } from "../lib/random.ts";
+import type { DataMark } from "./data_mark.ts";
 import { join, modeIn, readText, writeDurably } from "./disk.ts";
 
 const FILE = "agent.data_id";
@@ -13,7 +14,12 @@ export function readDataId(dataDir: string): string | null {
   return id !== undefined && /^[0-9a-f]{32}$/.test(id) ? id : null;
 }
 
-/** From now on the directory holds other data than it did. On disk when it resolves. */
-export async function markNewData(dataDir: string): Promise<void> {
-  await writeDurably(join(dataDir, FILE), `${randomHex(16)}\n`, modeIn(dataDir, 0o600));
+/**
+ * From now on the directory holds other data than it did. On disk when it resolves: the name is known on this
+ * host before the directory has it.
+ */
+export async function markNewData(dataDir: string, mark: DataMark): Promise<void> {
+  const dataId = randomHex(16);
+  await mark.note({ dataId, checkpointLsn: 0, inProduction: false });
+  await writeDurably(join(dataDir, FILE), `${dataId}\n`, modeIn(dataDir, 0o600));
 }

@@ -37,6 +37,7 @@ import { NO_RECOVERY } from "./server_conf.ts";
 import { prune, setAside, stamp } from "./set_aside.ts";
 import { clearUnfinished } from "./staging.ts";
 import { readDataId } from "./data_id.ts";
+import { DataMark } from "./data_mark.ts";
 import { formatMarker, parseMarker, UnfinishedMarker } from "./unfinished.ts";
 
 const root = mkdtempSync(join(tmpdir(), "agent-files-"));
@@ -90,23 +91,27 @@ test("the password file is for its owner only and keeps the servers of before", 
   expect([pgpass.mend(), readFileSync(file, "utf8")]).toEqual([true, both.replaceAll(":p\n", ":q\n")]);
 });
 
+function markerOf(dataDir: string, ownDir: string): UnfinishedMarker {
+  return new UnfinishedMarker(dataDir, ownDir, new DataMark(ownDir));
+}
+
 test("a half-written directory is known even when the marker inside is gone", async () => {
   const dataDir = directory();
   const own = join(directory(), "run");
-  const marker = new UnfinishedMarker(dataDir, own);
+  const marker = markerOf(dataDir, own);
   expect(marker.read()).toBeNull();
   await marker.write("rewind", process.pid);
   expect(marker.read()).toMatchObject({ what: "rewind", program: { pid: process.pid } });
   rmSync(join(dataDir, "agent.unfinished"));
   expect(marker.read()?.what).toBe("rewind");
-  expect(new UnfinishedMarker(directory(), own).read()).toBeNull();
+  expect(markerOf(directory(), own).read()).toBeNull();
   await marker.remove();
   expect(marker.read()).toBeNull();
 });
 
 test("finished work leaves other data than the directory had, or was copied with", async () => {
   const dataDir = directory();
-  const marker = new UnfinishedMarker(dataDir, join(directory(), "run"));
+  const marker = markerOf(dataDir, join(directory(), "run"));
   expect(readDataId(dataDir)).toBeNull();
   writeFileSync(join(dataDir, "PG_VERSION"), "15\n");
   const ids = new Set<string | null>();
@@ -340,7 +345,7 @@ test("a removal in place that is interrupted leaves the marker, and the next sta
   const base = directory();
   const dataDir = join(base, "d".repeat(240));
   const own = join(base, "run");
-  const marker = new UnfinishedMarker(dataDir, own);
+  const marker = markerOf(dataDir, own);
   const mine = ["agent.owner", "agent.unfinished", "lost+found"];
   for (const name of ["", "global", "lost+found"]) mkdirSync(join(dataDir, name));
   for (const name of ["PG_VERSION", "agent.owner"]) writeFileSync(join(dataDir, name), "");
@@ -355,7 +360,7 @@ test("a removal in place that is interrupted leaves the marker, and the next sta
   expect(readdirSync(dataDir).sort()).toEqual(mine);
   // As the agent's death leaves it: PG_VERSION and global are gone, by which the directory would be known.
   mkdirSync(join(dataDir, "pg_xact"));
-  expect(new UnfinishedMarker(dataDir, own).read()?.what).toBe("clone");
+  expect(markerOf(dataDir, own).read()?.what).toBe("clone");
   await clearUnfinished(dataDir, marker);
   expect(readdirSync(dataDir).sort()).toEqual(mine);
 });
@@ -363,7 +368,7 @@ test("a removal in place that is interrupted leaves the marker, and the next sta
 test("parts outside move under a mark, which ends with the move of the directory or of them back", async () => {
   const base = directory();
   const dataDir = join(base, "data");
-  const marker = new UnfinishedMarker(dataDir, join(base, "run"));
+  const marker = markerOf(dataDir, join(base, "run"));
   const marked: (string | undefined)[] = [];
   const options = (now: Date) => ({
     dataDir,
@@ -411,7 +416,7 @@ test("what an unfinished copy has left outside of the data directory is cleared,
   const options = [`--waldir=${wal}`, `--tablespace-mapping=/old\\=1=${space}`];
   const parts = emptyParts(partsFilled(options, ["/old=1", other!]));
   expect(parts).toEqual([wal!, space!, other!]);
-  const marker = new UnfinishedMarker(dataDir!, join(base, "run"));
+  const marker = markerOf(dataDir!, join(base, "run"));
   await marker.write("clone", null, parts);
   for (const path of [wal!, space!]) mkdirSync(join(path, "PG_17", "lost+found"), { recursive: true });
   mkdirSync(join(wal!, "lost+found"));

@@ -8,6 +8,7 @@ import { isAlive } from "../lib/process_table.ts";
 import { birthMs } from "./disk.ts";
 import { type MethodCall, readMade, replicaArguments, runMethod, settleMade } from "./method.ts";
 import type { Programs } from "./programs.ts";
+import { DataMark } from "./data_mark.ts";
 import { UnfinishedMarker } from "./unfinished.ts";
 
 const FACTS = { scope: "main", dataDir: "/data", connstring: "host=a" };
@@ -29,6 +30,7 @@ test("a command gets Patroni's arguments behind its own options", () => {
 async function withCall(body: (call: MethodCall, dataDir: string) => Promise<void>): Promise<void> {
   const base = mkdtempSync(join(tmpdir(), "agent-method-"));
   const dataDir = join(base, "data");
+  const ownDir = join(base, "run");
   mkdirSync(dataDir);
   try {
     await body({
@@ -38,7 +40,7 @@ async function withCall(body: (call: MethodCall, dataDir: string) => Promise<voi
       env: {},
       timeLimitS: 60,
       what: "clone",
-      marker: new UnfinishedMarker(dataDir, join(base, "run")),
+      marker: new UnfinishedMarker(dataDir, ownDir, new DataMark(ownDir)),
       parts: [],
       signal: new AbortController().signal,
     }, dataDir);

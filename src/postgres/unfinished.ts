@@ -11,6 +11,7 @@
  * restored by hand while the agent was away: data under such a marker is moved aside and never removed.
  */
 import { markNewData } from "./data_id.ts";
+import type { DataMark } from "./data_mark.ts";
 import {
   exists,
   inode,
@@ -56,15 +57,17 @@ export class UnfinishedMarker {
   readonly #outside: string;
   readonly #dataDir: string;
   readonly #ownDir: string;
+  readonly #mark: DataMark;
   readonly #by: number | null;
 
   /**
    * `ownDir`: a directory of the agent, outside of the data directory; made when missing. `by`: the agent's
    * incarnation, by which the records know a bootstrap, too.
    */
-  constructor(dataDir: string, ownDir: string, by: number | null = null) {
+  constructor(dataDir: string, ownDir: string, mark: DataMark, by: number | null = null) {
     this.#dataDir = dataDir;
     this.#ownDir = ownDir;
+    this.#mark = mark;
     this.#by = by;
     this.#inside = join(dataDir, FILE);
     this.#outside = join(ownDir, FILE);
@@ -135,7 +138,7 @@ export class UnfinishedMarker {
   /** The work is complete: everything that it wrote must be on disk before. */
   async remove(): Promise<void> {
     // A copy and a rewind bring along the id of the data that they were made of.
-    if (exists(join(this.#dataDir, "PG_VERSION"))) await markNewData(this.#dataDir);
+    if (exists(join(this.#dataDir, "PG_VERSION"))) await markNewData(this.#dataDir, this.#mark);
     removeFile(this.#inside);
     await syncPath(this.#dataDir);
     removeFile(this.#outside);

@@ -16,6 +16,7 @@ import { cloneDirectory } from "./basebackup.ts";
 import { initializeDirectory } from "./initdb.ts";
 import type { ProgramName, Programs } from "./programs.ts";
 import { rewindDirectory } from "./rewind.ts";
+import { DataMark } from "./data_mark.ts";
 import { UnfinishedMarker } from "./unfinished.ts";
 import { writeThrough, type WriteThroughHost } from "./write_through.ts";
 
@@ -121,7 +122,7 @@ test("a directory that is not on disk is not declared made", async () => {
     rewind: credentials,
   } as unknown as PostgresqlConfig;
   const local = { bootstrap: { initdb: [], pgHba: [] } } as unknown as LocalConfig;
-  const marker = new UnfinishedMarker(dataDir, ownDir, 1);
+  const marker = new UnfinishedMarker(dataDir, ownDir, new DataMark(ownDir), 1);
   const from = { name: "pg1", connUrl: "postgres://127.0.0.1:1/postgres" };
   const common = { programs, postgresql, marker, signal, warn: () => {} };
 

@@ -18,6 +18,13 @@ export type DirectoryState =
 /** The WAL that a checkpoint writes. */
 export const CHECKPOINT_BYTES = 120;
 
+export interface DirectoryPlace {
+  newSystemId(): string;
+  /** Its data gets this name. */
+  named(dataId: string): void;
+  changed(): void;
+}
+
 export class ModelDirectory {
   state: DirectoryState = { kind: "empty" };
   position: Position | null = null;
@@ -47,14 +54,12 @@ export class ModelDirectory {
 
   /** Name of its server, which writes branches of its own. */
   readonly #name: string;
-  readonly #newSystemId: () => string;
-  readonly #changed: () => void;
+  readonly #place: DirectoryPlace;
   #made = 0;
 
-  constructor(name: string, newSystemId: () => string, changed: () => void) {
+  constructor(name: string, place: DirectoryPlace) {
     this.#name = name;
-    this.#newSystemId = newSystemId;
-    this.#changed = changed;
+    this.#place = place;
   }
 
   get systemId(): string | null {
@@ -63,7 +68,7 @@ export class ModelDirectory {
 
   /** The first directory of a cluster. `restored`: from a backup, taken while its server ran. */
   make(restored: boolean): void {
-    const branch = new Branch(1, this.#newSystemId(), null, this.#name);
+    const branch = new Branch(1, this.#place.newSystemId(), null, this.#name);
     this.position = { branch, lsn: branch.endLsn };
     this.clusterState = restored ? "in production" : "shut down";
     this.checkpointLsn = branch.endLsn - CHECKPOINT_BYTES;
@@ -72,18 +77,18 @@ export class ModelDirectory {
     this.recoverySignal = restored;
     this.founding = this.following = null;
     this.#newData();
-    this.#changed();
+    this.#place.changed();
   }
 
   /** `by`: of a bootstrap, the incarnation of the agent. */
   setHalfWritten(what: "bootstrap" | "clone" | "rewind", by?: number): void {
     this.state = { kind: "half-written", what, ...(by === undefined ? {} : { by }) };
-    this.#changed();
+    this.#place.changed();
   }
 
   finishBootstrap(): void {
     this.state = { kind: "valid" };
-    this.#changed();
+    this.#place.changed();
   }
 
   joined(founding: string): void {
@@ -91,7 +96,14 @@ export class ModelDirectory {
     this.founding = founding;
   }
 
-  /** The directory of a virtual machine that was copied while its server ran. */
+  /** A copy of all that is in it, also while its server runs. */
+  backup(): ModelDirectory {
+    const copy = new ModelDirectory(this.#name, { ...this.#place, named: () => {}, changed: () => {} });
+    copy.restoredFrom(this);
+    return copy;
+  }
+
+  /** The directory of a virtual machine that was copied while its server ran, or a backup that is put back. */
   restoredFrom(other: ModelDirectory): void {
     const {
       state,
@@ -103,6 +115,9 @@ export class ModelDirectory {
       recoverySignal,
       following,
       founding,
+      formerPrimary,
+      wroteAlone,
+      unmanaged,
       dataId,
       syncSetting,
     } = other;
@@ -116,10 +131,13 @@ export class ModelDirectory {
       recoverySignal,
       following,
       founding,
+      formerPrimary,
+      wroteAlone,
+      unmanaged,
       dataId,
       syncSetting,
     });
-    this.#changed();
+    this.#place.changed();
   }
 
   /**
@@ -138,7 +156,7 @@ export class ModelDirectory {
     this.founding = source.founding;
     this.recoverySignal = this.formerPrimary = this.wroteAlone = false;
     this.#newData();
-    this.#changed();
+    this.#place.changed();
   }
 
   /** A server that starts as a standby is not consistent before it has more WAL. */
@@ -148,7 +166,13 @@ export class ModelDirectory {
 
   #newData(): void {
     this.histories.forget();
+    this.nameAnew();
+  }
+
+  /** It does not hold the data that had its name. */
+  nameAnew(): void {
     this.dataId = `${this.#name}.${++this.#made}`;
+    this.#place.named(this.dataId);
   }
 
   /** Writes the recovery settings into the directory before a start. */
@@ -166,7 +190,7 @@ export class ModelDirectory {
     this.standbySignal = this.recoverySignal = false;
     this.formerPrimary = this.wroteAlone = false;
     this.founding = this.following = null;
-    this.#changed();
+    this.#place.changed();
   }
 
   /** Begins the recovery of a server that starts; true: the one before it had not shut down. */

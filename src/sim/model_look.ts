@@ -1,6 +1,7 @@
 /** A look at a model server that answers, as production's queries and files give it. */
 import type { PostgresMemory } from "../agent/postgres/memory.ts";
 import { isSameSetting } from "../sync/setting.ts";
+import { dataIdIn } from "../model/postgres_view.ts";
 import type { BrokenRules } from "../dcs/broken_rules.ts";
 import type { ModelServer } from "./model_server.ts";
 import { serverStatus, timelineHistory, walEnd } from "./server_facts.ts";
@@ -17,6 +18,7 @@ export function look(
   memory.seen(serverStatus(server), nowMs);
   memory.timelineHistory = timelineHistory(server);
   memory.displaced = server.misplaced ? MOVED_AWAY : null;
+  noteData(server, memory);
   const own = memory.server;
   if (own === null) return true;
   // The end of WAL that a server had which ran before this life of the agent is read once.
@@ -35,4 +37,11 @@ export function look(
   if (!sync.areSendersFresh && !broken.has("sync-stale-sender")) return false;
   own.settledLsn ??= position.lsn;
   return true;
+}
+
+/** As PostgresMonitor. */
+function noteData(server: ModelServer, { found: { directory }, displaced }: PostgresMemory): void {
+  const dataId = dataIdIn(directory);
+  if (dataId === undefined || displaced !== null) return;
+  server.notes.note(dataId, server.directory.checkpointLsn, !server.inRecovery);
 }

@@ -29,9 +29,10 @@ import {
 } from "./model_copy.ts";
 import type { ModelServer } from "./model_server.ts";
 import { ModelRepointing } from "./model_repointing.ts";
+import { ModelSurvey } from "./model_survey.ts";
 import { upstreamNamed } from "./remote.ts";
 import { look } from "./model_look.ts";
-import { foundDirectory, startSpec, walEnd } from "./server_facts.ts";
+import { startSpec } from "./server_facts.ts";
 import { stepInPlace } from "../brain/shutdown.ts";
 
 const LOOK_MS = 500;
@@ -57,6 +58,7 @@ export class ModelPostgres implements PostgresPort {
   readonly #handlers: (() => void)[] = [];
   readonly #ledger: ActionLedger;
   readonly #watch: ServerWatch;
+  readonly #disk: ModelSurvey;
   /** The action under way; results of an earlier one are not heard. */
   #begun: Begun | null = null;
   #dynamic: DynamicConfig;
@@ -71,6 +73,7 @@ export class ModelPostgres implements PostgresPort {
     this.#dynamic = options.dynamic;
     const { agent, guard, clock } = options;
     const nowMs = () => clock.now();
+    this.#disk = new ModelSurvey(options, this.#memory);
     this.#ledger = new ActionLedger(this.#memory, nowMs);
     this.#watch = new ServerWatch(this.#memory, nowMs, {
       ended: () => this.#survey(),
@@ -172,7 +175,7 @@ export class ModelPostgres implements PostgresPort {
       server.directory.setHalfWritten("bootstrap", this.#options.incarnation);
       this.#step(this.#random.between(300, 1500), () => {
         server.directory.make(isRestored(agent));
-        this.#readDirectory();
+        this.#disk.read();
         this.#finish("bootstrap", null);
       });
     });
@@ -187,26 +190,27 @@ export class ModelPostgres implements PostgresPort {
       const able = servesCopy(action, server, source, () => reachable(server.name, from.name));
       if (!able()) return this.#finish(kind, `${from.name} does not answer`);
       server.directory.setHalfWritten(kind);
-      this.#readDirectory();
+      this.#disk.read();
       const fails = this.#random.chance(0.05);
       const part = (left: number) => {
         if (!able() || (fails && left === 2)) return this.#finish(kind, "the connection was lost");
         if (left > 0) return this.#step(tookMs * source!.copySlowdown / 10, () => part(left - 1));
         server.directory.copyFrom(source!.directory, kind === "rewind" ? this.#random.below(2000) : 0);
         this.#memory.divergence = null;
-        this.#readDirectory();
+        this.#disk.read();
         this.#finish(kind, null);
       };
       part(10);
     });
   }
 
-  #start(kind: "start" | "restart", epoch: number | null, follow: Upstream | null): void {
-    const { server, guard } = this.#options;
-    const memory = this.#memory;
+  /** `data`: what was decided about. */
+  #start(kind: LongAction, epoch: number | null, follow: Upstream | null, data = this.#disk.dataId): void {
+    const [{ server, guard }, memory] = [this.#options, this.#memory];
+    if (this.#disk.isReplaced(data)) return this.#finish(kind, "another data directory was put in its place");
     server.directory.configureRecovery(epoch === null, follow?.name ?? null);
     server.directory.syncSetting = this.#memory.sync;
-    this.#readDirectory();
+    this.#disk.read();
     memory.following = epoch === null ? follow : null;
     this.#watch.expectNoEnd();
     memory.failure = null;
@@ -304,7 +308,7 @@ export class ModelPostgres implements PostgresPort {
             this.#dynamic.postgresql.pgCtlTimeoutS * 1000,
             this.#heard((reply) => {
               if (!reply.ok || memory.server !== server) return;
-              this.#readDirectory();
+              this.#disk.read();
               memory.shutdownAt("closed", clock.now());
               this.#announce();
             }),
@@ -352,9 +356,10 @@ export class ModelPostgres implements PostgresPort {
       if (postmaster === null) return this.#finish("restart", "PostgreSQL does not run");
       this.#watch.askEnd();
       const { writable, epoch } = postmaster;
+      const data = this.#disk.dataId;
       this.#endInPlace((failed) => {
         if (failed !== null) return this.#finish("restart", failed);
-        this.#start("restart", writable ? epoch : null, writable ? null : following);
+        this.#start("restart", writable ? epoch : null, writable ? null : following, data);
       });
     });
   }
@@ -417,6 +422,7 @@ export class ModelPostgres implements PostgresPort {
 
   #poll(): void {
     this.#later(LOOK_MS, () => {
+      if (this.#ledger.running === null) this.#disk.readWhenDue();
       this.#lookNow();
       this.#poll();
     });
@@ -455,18 +461,11 @@ export class ModelPostgres implements PostgresPort {
     this.#later(
       this.#random.chance(0.1) ? this.#random.between(50, 500) : this.#random.between(3, 40),
       () => {
-        this.#readDirectory();
+        this.#disk.read();
         this.#memory.settling = false;
         this.#announce();
       },
     );
-  }
-
-  #readDirectory(): void {
-    const { server, clock } = this.#options;
-    this.#memory.found = foundDirectory(server);
-    this.#memory.surveyedMs = clock.now();
-    if (!server.anyProcess) this.#memory.diskEnd = walEnd(server);
   }
 
   /** Once for all that changed in one go, and only when something is new. */

@@ -8,6 +8,7 @@ import type { ExitReport } from "../model/guard_view.ts";
 import { type Prng, type World } from "../../raft/sim/mod.ts";
 import type { Hang } from "./faults/fault_kinds.ts";
 import { ModelDirectory } from "./model_directory.ts";
+import { ModelNotes } from "./model_notes.ts";
 import { ModelReceiver, SILENCE_MS } from "./model_receiver.ts";
 import { ModelSync } from "./model_sync.ts";
 import { contains } from "./wal.ts";
@@ -37,6 +38,7 @@ const HANG_LOOK_MS = 50;
 
 export class ModelServer {
   readonly directory: ModelDirectory;
+  readonly notes = new ModelNotes();
   readonly sync: ModelSync;
   /** A server that comes to this step does not go on as long as this is set. */
   hangsAt: Hang | null = null;
@@ -82,7 +84,11 @@ export class ModelServer {
     const random = context.world.random.split(`sync ${name}`);
     this.#receiver = new ModelReceiver(this, context, this.#random, random.split("answers"));
     this.sync = new ModelSync(context.world, random, (lsn) => this.#acknowledge(lsn));
-    this.directory = new ModelDirectory(name, () => context.newSystemId(), () => this.#changed());
+    this.directory = new ModelDirectory(name, {
+      newSystemId: () => context.newSystemId(),
+      named: (dataId) => this.notes.note(dataId, 0, false),
+      changed: () => this.#changed(),
+    });
   }
 
   get canAcknowledge(): boolean {
@@ -207,6 +213,11 @@ export class ModelServer {
   #acknowledge(lsn: number | null): void {
     if (!this.canAcknowledge) return;
     if (this.directory.acknowledge(lsn ?? Infinity)) this.#context.onAcknowledged(this);
+  }
+
+  /** A checkpoint, or on a standby a restartpoint, that somebody asks for. */
+  checkpoint(): void {
+    if (this.answers) this.directory.checkpointLsn = this.directory.position!.lsn;
   }
 
   /** SIGINT: clients end, then all WAL goes to the standbys that are connected, then the postmaster ends. */

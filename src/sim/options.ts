@@ -48,6 +48,8 @@ export const BREAKABLE: Readonly<Record<BrokenRule, string>> = {
   "sync-mixed-senders": "WAL senders are taken to go over to a new synchronous_standby_names all at once",
   "sync-off-unlogged": "with the mode off a primary waits for nobody before the record says so",
   "sync-late-record": "synchronous_standby_names changes while a record from before may yet be applied",
+  "sync-put-back": "a data directory that holds less than it did is taken for the one that it was",
+  "sync-start-unlooked": "a server is started without another look at its data directory",
 };
 
 function isBreakable(rule: string): rule is BrokenRule {

@@ -336,9 +336,9 @@ export class SimMember {
   emptyRaftDirectory(): void {
     this.killAgent(false);
     this.place.empty();
+    this.server.notes.known = [];
     this.#directories++;
-    this.removed = false;
-    this.refused = false;
+    this.removed = this.refused = false;
   }
 
   /** The host is lost with its disks; another machine has its name and nothing else. */

@@ -28,6 +28,8 @@ const RULES: readonly SyncRule[] = [
   "sync-checkpointer-late",
   "sync-stale-sender",
   "sync-first-unlogged",
+  "sync-put-back",
+  "sync-start-unlooked",
 ];
 
 for (const rule of RULES) {

@@ -1145,7 +1145,11 @@ const timelines: readonly Mutation[] = [
     ["put-back-from-a-cold-copy", 'seen.inProduction && clusterState === "shut down"', "false"],
     ["put-back-after-a-crash", ' && clusterState === "shut down"', ""],
     ["put-back-after-a-standbys-shutdown", "seen.inProduction && ", ""],
-    ["put-back-as-a-base-backup", 'if (exists(join(dataDir, "backup_label"))) return false;', ""],
+    ["put-back-as-a-base-backup", "seen.checkpointLsn > 0 && isBackup()", "false"],
+    ["put-back-before-the-first-start", "seen.checkpointLsn > 0 && isBackup()", "isBackup()"],
+    ["put-back-from-elsewhere", 'known.length === 0 ? null : { kind: "elsewhere" }', "null"],
+    ["put-back-after-the-notes-were-lost", "known.length === 0 ? null : ", ""],
+    ["put-back-after-another-name", "known.filter((each) => each !== seen)", "[]"],
     ["production-not-noted", "return data.inProduction && !seen.inProduction;", "return false;"],
     [
       "production-forgotten",

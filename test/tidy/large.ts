@@ -9,7 +9,7 @@ export const LARGE: Readonly<Record<string, readonly [lines: number, why: string
   "raft/core/raft.ts": [511, "the roles' transitions, which share one state"],
   "src/agent/lease/watchdog.ts": [451, "one device through all its states"],
   "src/guard/guard.ts": [425, "fence, processes and clock of one guard"],
-  "src/sim/model_postgres.ts": [485, "what programs and queries do, for each action"],
+  "src/sim/model_postgres.ts": [484, "what programs and queries do, for each action"],
 
   "raft/storage/worker_backend.ts workerBackend": [66, "one state shared by a few closures"],
   "src/api/raft_routes.ts raftRoutes": [63, "a table of routes"],

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../../raft/mod.ts";
 import type { Upstream } from "../../model/upstream.ts";
-import { formatLsn } from "../../model/lsn.ts";
+import { formatLsn, type Lsn } from "../../model/lsn.ts";
 import type { ServerCertificateFiles } from "../../model/certificate.ts";
 import type { GuardPort } from "../../guard/port.ts";
 import type { Log } from "../../lib/log.ts";
@@ -23,7 +23,7 @@ import type { ConfigInForce } from "../../postgres/config_in_force.ts";
 import type { ControlFile } from "../../postgres/control_file.ts";
 import { markNewData } from "../../postgres/data_id.ts";
 import { type FoundDirectory, readDataDirectory } from "../../postgres/data_directory.ts";
-import { type DataMark, isPutBack, type SeenData } from "../../postgres/data_mark.ts";
+import { type DataMark, type KnownData, type OtherData, otherDataIn } from "../../postgres/data_mark.ts";
 import type { LocalServer } from "../../postgres/local_server.ts";
 import type { PgpassFile } from "../../postgres/pgpass.ts";
 import type { Programs } from "../../postgres/programs.ts";
@@ -121,10 +121,10 @@ export class PostgresContext {
       const { memory } = parts;
       const look = () =>
         readDataDirectory(parts.programs, this.dataDir, parts.marker, parts.files.isManaged());
-      const { seen } = parts.mark;
+      const { known } = parts.mark;
       let found = await look();
-      if (this.#needsName(found, seen)) {
-        await markNewData(this.dataDir);
+      if (this.#needsName(found, known)) {
+        await markNewData(this.dataDir, parts.mark);
         found = await look();
       }
       // Nothing writes WAL here without changing pg_control at its end.
@@ -138,18 +138,16 @@ export class PostgresContext {
     });
   }
 
-  /** A directory from before data had names, or with the name of data that it holds no more. */
-  #needsName(found: FoundDirectory, seen: SeenData | null): boolean {
-    const { directory } = found;
+  /** A directory from before data had names, or with the name of data that it does not hold. */
+  #needsName({ directory }: FoundDirectory, known: KnownData): boolean {
     if (directory.kind !== "valid" || directory.unmanaged) return false;
-    if (!isPutBack(found, seen, this.dataDir)) return directory.dataId === undefined;
-    const [then, now] = [seen!.checkpointLsn, directory.control.checkpointLsn].map(formatLsn);
-    const how = then === now
-      ? `it is shut down at ${now}, from where a primary has gone on since`
-      : `its last checkpoint was at ${then}, and is at ${now}`;
+    if (directory.dataId === undefined) return true;
+    const other = otherDataIn(directory, known, this.dataDir);
+    if (other === null) return false;
     this.warn(
-      `${this.dataDir} holds less than it did: ${how}. Somebody has put a backup in its place. It does not ` +
-        "count as the data that this member had",
+      `${
+        described(other, directory.control.checkpointLsn, this.dataDir)
+      } It does not count as the data that this member had`,
     );
     return true;
   }
@@ -316,5 +314,24 @@ export class PostgresContext {
     if (view.state === "none") return "the guard does not answer: whether PostgreSQL runs is not known";
     if (view.postmaster !== null) return "PostgreSQL runs";
     return view.anyProcess ? "processes of PostgreSQL are left" : null;
+  }
+}
+
+function described(other: OtherData, checkpointLsn: Lsn, dataDir: string): string {
+  const now = formatLsn(checkpointLsn);
+  const putBack = "Somebody has put a backup in its place.";
+  switch (other.kind) {
+    case "elsewhere":
+      return `${dataDir} holds data that was not made on this host: its name (agent.data_id) is not known here. Somebody has ` +
+        "put a copy in its place.";
+    case "backup":
+      return `${dataDir} has a backup_label, and a server has run from the data of that name. ${putBack}`;
+    case "shut-down":
+      return `${dataDir} holds less than it did: it is shut down at ${now}, from where a primary has gone on since. ${putBack}`;
+    case "earlier":
+      return `${dataDir} holds less than it did: its last checkpoint was at ${
+        formatLsn(other.seen.checkpointLsn)
+      }, and is at ` +
+        `${now}. ${putBack}`;
   }
 }

@@ -43,7 +43,7 @@ export function openContext(options: ContextOptions): PostgresContext {
   const lacks = withoutWaldump(programs);
   if (lacks !== null) log.warning("postgresql", lacks);
   const ownDir = join(local.raft.dataDir, "run");
-  const hooks = new Hooks(log);
+  const [hooks, mark] = [new Hooks(log), new DataMark(ownDir)];
   const context: PostgresContext = new PostgresContext({
     get local() {
       return config.local;
@@ -71,9 +71,9 @@ export function openContext(options: ContextOptions): PostgresContext {
     guard,
     clock,
     log,
-    marker: new UnfinishedMarker(postgresql.dataDir, ownDir, options.incarnation),
+    marker: new UnfinishedMarker(postgresql.dataDir, ownDir, mark, options.incarnation),
     tries: new BootstrapTries(ownDir),
-    mark: new DataMark(ownDir),
+    mark,
     pgpass: new PgpassFile(
       postgresql.pgpass,
       () => [config.postgresql.replication, config.postgresql.rewind],

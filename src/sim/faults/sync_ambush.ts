@@ -9,6 +9,7 @@ import type { SyncRule } from "../../dcs/broken_rules.ts";
 import type { SimCluster } from "../sim_cluster.ts";
 import { change, crash, cutPair, downOnceFree, type Scene, withoutRaft } from "./ambush_tools.ts";
 import { firstPromise } from "./first_promise_ambush.ts";
+import { putBack } from "./put_back_ambush.ts";
 import { fewerVotes, lateRecord, mixedSenders, offAndOn } from "./setting_ambushes.ts";
 
 export const SYNC_AMBUSHES = [
@@ -27,6 +28,7 @@ export const SYNC_AMBUSHES = [
   "mixed-senders",
   "off-and-on",
   "late-record",
+  "put-back",
 ] as const;
 export type SyncAmbush = typeof SYNC_AMBUSHES[number];
 
@@ -65,6 +67,9 @@ export function ambushAgainst(rule: SyncRule): SyncAmbush {
       return "off-and-on";
     case "sync-late-record":
       return "late-record";
+    case "sync-put-back":
+    case "sync-start-unlooked":
+      return "put-back";
   }
 }
 
@@ -81,6 +86,7 @@ export function modeFor(ambush: SyncAmbush | null): JsonObject {
     case "left-alone":
     case "stale-sender":
     case "late-record":
+    case "put-back":
       return { synchronous_mode: "quorum", synchronous_node_count: 1 };
     case "just-promised":
       return { synchronous_mode: "on", synchronous_node_count: 2, ttl: 3 };
@@ -295,4 +301,5 @@ const AMBUSHES: Readonly<Record<PrimaryAmbush, (scene: Scene) => string | null>>
   "mixed-senders": mixedSenders,
   "off-and-on": offAndOn,
   "late-record": lateRecord,
+  "put-back": putBack,
 };
