@@ -125,6 +125,33 @@ test("promote-cluster makes the standby leader the one primary, and demote-clust
   }
 });
 
+test("promoted again while its leader is rewound, that comes up with the WAL which its data needs", () => {
+  for (const seed of SEEDS) {
+    const cluster = standbyCluster(seed, { use_pg_rewind: true });
+    const { world, safety } = cluster;
+    safety.readOnly = false;
+    const leader = holderOf(cluster);
+    expect(setStandbyCluster(leader, null)).toBe(true);
+    settles(cluster, 20_000);
+    // Nobody else may lead.
+    for (const member of cluster.members) {
+      if (member === leader) continue;
+      member.tags = { nofailover: true };
+      member.member!.factsChanged();
+    }
+    expect(setStandbyCluster(leader, STANDBY_CLUSTER)).toBe(true);
+    const { directory } = leader.server;
+    const isRewound = () => directory.state.kind === "half-written";
+    expect(world.runUntilHolds(world.now() + 20_000, 1, isRewound)).toBe(true);
+    expect(setStandbyCluster(leader, null)).toBe(true);
+    const isStarted = () => leader.server.process === "starting";
+    expect(world.runUntilHolds(world.now() + 20_000, 1, isStarted)).toBe(true);
+    expect(directory.needsWal).toBe(true);
+    settles(cluster, 30_000);
+    expect(writers(cluster)).toEqual([leader.name]);
+  }
+});
+
 test("a cluster demoted to a server of another database system keeps its data, and takes writes again", () => {
   for (const seed of SEEDS) {
     const cluster = standbyCluster(seed);

@@ -239,6 +239,17 @@ const holder = [
     ["promoted-in-anothers-failsafe-mode", "if (!view.failsafeWait) return null;", "return null;"],
   ]),
   ...keep("holder_stopped", [
+    [
+      "promoted-without-the-wal-that-it-needs",
+      " && needsWal(view) ? lastRemote : null",
+      " && false ? lastRemote : null",
+    ],
+    [
+      "follows-a-remote-that-it-does-not-need",
+      " && needsWal(view) ? lastRemote : null",
+      " ? lastRemote : null",
+    ],
+    ["follows-an-archive", " && isReachable(lastRemote)", ""],
     ["hung-start-begun-again", "!startWasEnded(view)", "true"],
     ["start-that-hung-long-ago-counts", "start.ok || start.atMs < heldSinceMs", "start.ok"],
     [
@@ -251,8 +262,8 @@ const holder = [
     ["read-only-at-once", " || view.raftLostForMs < view.dcs.grantTtlMs", ""],
     [
       "primary-started-as-a-standby",
-      '!directory.standbySignal) return null;\n  return decide("starting to be',
-      'false) return null;\n  return decide("starting to be',
+      "!directory.standbySignal) return null;\n  const remote",
+      "false) return null;\n  const remote",
     ],
     [
       "crashed-holder-keeps-the-lock",

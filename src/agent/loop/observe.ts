@@ -3,11 +3,12 @@
  * memory from one look to the next. Reads, and changes nothing.
  */
 import { missesWal } from "../../brain/duties.ts";
-import { isUndeclared, type NodeView } from "../../brain/keep/view.ts";
+import { isUndeclared, type NodeView, remoteUpstream } from "../../brain/keep/view.ts";
 import type { SeenStatus } from "../../brain/cluster/successor_view.ts";
 import type { GuardView } from "../../model/guard_view.ts";
 import type { PostgresView } from "../../model/postgres_view.ts";
 import type { DcsState } from "../../model/records.ts";
+import type { Upstream } from "../../model/upstream.ts";
 import { ReceivedGrowth } from "./received_growth.ts";
 import { VouchedEpoch } from "./vouched_epoch.ts";
 
@@ -30,6 +31,7 @@ export interface Seen extends
     | "walEpoch"
     | "roleMs"
     | "upstreamRewoundMs"
+    | "lastRemote"
   > {
   readonly dcs: DcsState;
   readonly postgres: PostgresView;
@@ -48,6 +50,7 @@ export class Observer {
   #declaredMs: number;
   /** -Infinity: it has been a primary since this agent started. */
   #notPrimaryMs = -Infinity;
+  #lastRemote: Upstream | null = null;
   #fences = 0;
   #lastExitPid: number | null = null;
   readonly #heardMs = new Map<string, number>();
@@ -72,6 +75,7 @@ export class Observer {
 
   view({ guard, raftLeads, ...seen }: Seen, nowMs: number): NodeView {
     const { postgres, dcs, statuses, name } = seen;
+    this.#lastRemote = remoteUpstream(seen) ?? this.#lastRemote;
     if (!missesWal(seen)) this.#lastStreamingMs = nowMs;
     if (raftLeads) this.#lastRaftMs = nowMs;
     if (postgres.process !== "starting") this.#notStartingMs = nowMs;
@@ -95,6 +99,7 @@ export class Observer {
       walEpoch: this.vouched.walEpoch,
       roleMs: this.vouched.roleMs,
       upstreamRewoundMs: this.vouched.upstreamRewoundMs,
+      lastRemote: this.#lastRemote,
       startingForMs: nowMs - this.#notStartingMs,
       raftLostForMs: nowMs - this.#lastRaftMs,
       undeclaredForMs: nowMs - this.#declaredMs,

@@ -15,6 +15,8 @@ import {
   streamingTo,
   SWITCHOVER,
 } from "../testing.ts";
+import { remoteOf } from "../../model/standby_cluster.ts";
+import type { Upstream } from "../../model/upstream.ts";
 import { HOLDER_RUNNING } from "./holder_running.ts";
 import { HOLDER_GIVES_UP, HOLDER_STOPPED } from "./holder_stopped.ts";
 import { keep } from "./rules.ts";
@@ -48,6 +50,14 @@ const GAVE_UP = {
   directory: PRIMARY_DIRECTORY,
   last: { restart: ended("restart", 95_000, false), stop: ended("stop", 96_000) },
 };
+
+const REMOTE = remoteOf({ host: "10.0.0.9" });
+/** Rewound to that one's history, whose WAL is on the disk up to `walEnd`. */
+function rewoundFor(lastRemote: Upstream, walEnd: { readonly timeline: number; readonly lsn: number }) {
+  const control = { ...STANDBY_DIRECTORY.control, minRecoveryLsn: 1000 };
+  const directory = { ...STANDBY_DIRECTORY, control };
+  return holder({ lastRemote, postgres: postgres({ ...STOPPED, directory, walEnd }) });
+}
 
 const IN_ORDER = {
   ...PRIMARY_DIRECTORY,
@@ -132,6 +142,24 @@ const CASES: readonly Case[] = [
   [
     "a stopped standby that holds the lock starts as a standby first",
     holder({ postgres: postgres({ ...STOPPED, directory: STANDBY_DIRECTORY }) }),
+    "start-to-promote",
+    { "kind": "start-standby", "follow": null },
+  ],
+  [
+    "where it was rewound for another cluster, with the WAL of that one that its data needs",
+    rewoundFor(REMOTE, { timeline: 1, lsn: 999 }),
+    "start-to-promote",
+    { "kind": "start-standby", "follow": REMOTE },
+  ],
+  [
+    "not where it has that WAL",
+    rewoundFor(REMOTE, { timeline: 1, lsn: 1000 }),
+    "start-to-promote",
+    { "kind": "start-standby", "follow": null },
+  ],
+  [
+    "nor from an archive alone",
+    rewoundFor(remoteOf({ restoreCommand: "cp" }), { timeline: 1, lsn: 999 }),
     "start-to-promote",
     { "kind": "start-standby", "follow": null },
   ],

@@ -1,8 +1,11 @@
 /** The node holds the lock, and its PostgreSQL does not run: it is started, or the lock is released. */
 import { restartGaveUp, startTakesTooLong } from "./busy.ts";
 import { FAILURES, startPrimary } from "./may_write.ts";
+import { isReachable } from "../../model/standby_cluster.ts";
+import type { Upstream } from "../../model/upstream.ts";
 import { hasOtherData } from "../other_data.ts";
 import { decide, letGo, type NodeRule, type Outcome, release } from "./outcome.ts";
+import { needsWal } from "./vouched.ts";
 import { type NodeView, someoneElseCan, stepDownWanted } from "./view.ts";
 
 /** These rules are about a holder whose PostgreSQL does not run. */
@@ -66,10 +69,21 @@ function promotionGaveUp(view: NodeView): Outcome | null {
   return letGo(`PostgreSQL was not promoted: ${last.detail}`, view);
 }
 
+/**
+ * It was rewound to follow another cluster, which was called off meanwhile: without more WAL of that one it
+ * would never come up.
+ */
+function remoteThatHasItsWal(view: NodeView): Upstream | null {
+  const { lastRemote = null } = view;
+  return lastRemote !== null && isReachable(lastRemote) && needsWal(view) ? lastRemote : null;
+}
+
 function startStandbyFirst(view: NodeView): Outcome | null {
   const { directory } = view.postgres;
   if (!isDown(view) || directory.kind !== "valid" || !directory.standbySignal) return null;
-  return decide("starting to be promoted", { kind: "start-standby", follow: null });
+  const remote = remoteThatHasItsWal(view);
+  const how = remote === null ? "" : `, with the WAL of ${remote.name} that its data needs`;
+  return decide(`starting to be promoted${how}`, { kind: "start-standby", follow: remote });
 }
 
 /**
@@ -145,7 +159,8 @@ export const HOLDER_STOPPED: readonly NodeRule[] = [
   {
     name: "start-to-promote",
     when: "The holder's PostgreSQL is a stopped standby.",
-    then: "Starts it as a standby; the promotion follows.",
+    then:
+      "Starts it as a standby; the promotion follows. One that was rewound to follow another cluster, and needs more WAL of that one to come up, gets it from there.",
     decide: startStandbyFirst,
   },
   {

@@ -87,6 +87,8 @@ export interface NodeView {
    * that its own directory was replaced. Null or absent: not since the agent's start.
    */
   readonly upstreamRewoundMs?: number | null;
+  /** The server outside that the cluster followed last. Null or absent: none since the agent's start. */
+  readonly lastRemote?: Upstream | null;
   /** When the end of received WAL was last seen to grow on any other member. */
   readonly receivedGrewMs: number;
   /** ms for which the server has been starting; 0: it is not. */
