@@ -225,6 +225,10 @@ test("a standby cluster ends the promise from before, once its leader acknowledg
   expect(synchronous(view({ writable: true }))).toBe(null);
   expect(synchronous(view({ writable: false }, { tenure: "none" }))).toBe(null);
   expect(synchronous(view({ writable: false }, { dcs: cluster() }))).toBe(null);
+  // A restart goes on as a primary.
+  const action = (kind: "restart" | "stop") => ({ action: { kind, sinceMs: 99_000, detail: "" } });
+  expect(synchronous(view({ ...STOPPED, ...action("restart") }))).toBe(null);
+  expect(synchronous(view({ ...STOPPED, ...action("stop") }))).not.toBe(null);
 });
 
 test("a server that may never come up promises nothing: it would be the only one that may lead", () => {

@@ -66,11 +66,13 @@ function settingOfFounder(view: NodeView): SyncDuty | null {
 
 /**
  * A standby cluster acknowledges nothing. Its members are rewound or copied from the remote primary: by a
- * promise from before, nobody would be left to succeed its leader.
+ * promise from before, nobody would be left to succeed its leader. But a primary that is restarted goes on as
+ * one, in maintenance mode for long, and the cluster may be told to follow nobody before it has ended.
  */
 function endOfPromise(view: NodeView): SyncDuty | null {
-  const { tenure, dcs, postgres: { writable } } = view;
-  return tenure === "holding" && !writable && isPromised(dcs.sync) ? logs(ASYNCHRONOUS, [], view) : null;
+  const { tenure, dcs, postgres: { writable, action } } = view;
+  if (tenure !== "holding" || writable || action?.kind === "restart") return null;
+  return isPromised(dcs.sync) ? logs(ASYNCHRONOUS, [], view) : null;
 }
 
 function logs(record: SyncRecord, flushed: readonly string[], { dcs }: Pick<NodeView, "dcs">): SyncDuty {

@@ -1217,6 +1217,7 @@ const replayed = mutationsOf("src/brain/replay.ts", ["src/brain/replay.test.ts"]
 
 const synchronous: readonly Mutation[] = [
   ...mutationsOf("src/brain/sync.ts", ["src/brain"], [
+    ["promise-ended-in-a-restart", ' || action?.kind === "restart"', ""],
     ["sync-waits-for-the-last-primary", '  if (status.role !== "replica") return [];\n', ""],
     [
       "promised-by-one-that-does-not-come-up",
