@@ -9,7 +9,7 @@ import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { run } from "../src/demo/run.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
-import { postgres } from "./e2e/by_hand.ts";
+import { postgres, startByHand } from "./e2e/by_hand.ts";
 import { type Fixture, START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
 const TTL_S = 2;
@@ -151,6 +151,36 @@ for (const [what, backUp] of Object.entries(BACKUPS)) {
     },
   );
 }
+
+story(
+  "nor is anything lost where the copy was made, and put back, while no agent ran: a standby has replayed more",
+  async (fixture) => {
+    const { client, cluster } = fixture;
+    const primary = await paused(fixture);
+    await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=on", "--force");
+    await fixture.listed("Sync Standby");
+    const begin = nowMs();
+    const seen = primary.log().length;
+    const copy = join(primary.directory, "copy");
+    await primary.stopAgent(START_MS);
+    await stopByHand(primary, "fast");
+    expect((await run("cp", ["-a", primary.dataDir, copy], primary.directory)).code).toBe(0);
+    await startByHand(primary);
+    await client.waitForWrite(nowMs() + 1000, WRITES_MS, primary.name);
+    await stopByHand(primary, "immediate");
+    expect((await run("rm", ["-rf", primary.dataDir], primary.directory)).code).toBe(0);
+    renameSync(copy, primary.dataDir);
+    primary.start();
+    await fixture.listed(new RegExp(`${primary.name} .* stopped `));
+    const resumed = nowMs();
+    await cluster.ctl("resume", "--wait");
+    const successor = await fixture.successorOf(primary, resumed);
+    expect(await fixture.lostOn(successor, begin)).toEqual([]);
+    expect(primary.log().slice(seen)).toMatch(/the data directory holds less than \S+ has replayed from it/);
+    await fixture.healed();
+    await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=off", "--force");
+  },
+);
 
 const inSeconds = (seconds: number) => new Date(Date.now() + 1000 * seconds).toISOString();
 

@@ -1,6 +1,6 @@
 /** What somebody puts in the place of a data directory: it does not pass for the data that was there. */
 import { expect, test } from "bun:test";
-import { cpSync, existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { program } from "./postgres/programs.ts";
@@ -81,11 +81,18 @@ story(
       const own = one.dataId!;
 
       const others = [own, two.dataId];
+      // With a configuration that is not the agent's.
+      const unmanaged = join(site.root, "unmanaged");
+      cpSync(backup, unmanaged, { recursive: true });
+      writeFileSync(join(unmanaged, "postgresql.conf"), "max_connections = 100\n");
       const kept = `${one.dataDir}.kept`;
       renameSync(one.dataDir, kept);
       renameSync(backup, one.dataDir);
       await looksAnew(one, (dataId) => !others.includes(dataId));
       expect(one.log.lines.join("\n")).toContain("has a backup_label");
+      rmSync(one.dataDir, { recursive: true });
+      cpSync(unmanaged, one.dataDir, { recursive: true });
+      await looksAnew(one, (dataId) => !others.includes(dataId));
       rmSync(one.dataDir, { recursive: true });
       cpSync(two.dataDir, one.dataDir, { recursive: true });
       await looksAnew(one, (dataId) => !others.includes(dataId));

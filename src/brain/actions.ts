@@ -89,6 +89,8 @@ export type RecordAction =
     readonly epoch: number;
     /** This member cannot become a primary at present, and sits out for a while: others come first. */
     readonly unable?: true;
+    /** Its directory does not tell how far it has written. */
+    readonly unclean?: true;
   }
   /** Leave the process: message for the user, exit code 1. */
   | { readonly kind: "exit"; readonly message: string };

@@ -33,11 +33,19 @@ test("so does a name that this host's data never had, unless nothing is known of
 });
 
 test("and a base backup of data from which a server has run", () => {
-  writeFileSync(join(root, "backup_label"), "");
+  const label = (method: string) =>
+    writeFileSync(
+      join(root, "backup_label"),
+      `CHECKPOINT LOCATION: 0/1\nBACKUP METHOD: ${method}\nLABEL: x\n`,
+    );
+  label("streamed");
   expect(kindOf(found(ONE, 1001), [seen(ONE, 1000)])).toBe("backup");
   expect(kindOf(found(ONE, 999), [seen(ONE, 1000)])).toBe("earlier");
   // A copy that the agent has made, and has not started yet.
   expect(kindOf(found(ONE, 1001), [seen(ONE, 0, false)])).toBeNull();
+  // An exclusive backup of this very directory is being made, or was when its server crashed.
+  label("pg_start_backup");
+  expect(kindOf(found(ONE, 1001), [seen(ONE, 1000)])).toBeNull();
   rmSync(join(root, "backup_label"));
   expect(kindOf(found(ONE, 1001), [seen(ONE, 1000)])).toBeNull();
 });

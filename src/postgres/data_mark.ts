@@ -10,11 +10,13 @@
  * starts from it: under the name of data from which a server has run, it is a backup of that one.
  *
  * What is not noticed: a copy of the files, or a snapshot, of a running or crashed server, or of a standby,
- * that was made since the checkpoint that was seen last.
+ * that was made since the checkpoint that was seen last; nor one that was made as an exclusive backup since
+ * then, nor a base backup from which somebody has started a server. A holder with less than its standby has
+ * replayed is found all the same (src/brain/keep/short_data.ts).
  */
 import type { Lsn } from "../model/lsn.ts";
 import type { DataDirectory } from "../model/postgres_view.ts";
-import { exists, join, makeDirectory, readText, writeDurably } from "./disk.ts";
+import { join, makeDirectory, readText, writeDurably } from "./disk.ts";
 
 export interface SeenData {
   readonly dataId: string;
@@ -95,7 +97,15 @@ export type OtherData =
 
 /** `known`: of before the directory was read. null: it is not, or it has no name. */
 export function otherDataIn(directory: DataDirectory, known: KnownData, dataDir: string): OtherData | null {
-  return otherData(directory, known, () => exists(join(dataDir, "backup_label")));
+  return otherData(directory, known, () => isBackedUp(readText(join(dataDir, "backup_label"))));
+}
+
+/**
+ * By the text of its backup_label. PostgreSQL 13 and 14 put one into the directory of the server itself while
+ * an exclusive backup of it is made (pg_start_backup).
+ */
+function isBackedUp(label: string | null): boolean {
+  return label !== null && !/^BACKUP METHOD: pg_start_backup$/m.test(label);
 }
 
 /** Pure. `isBackup`: whether it has a backup_label. */

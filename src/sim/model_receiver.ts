@@ -20,6 +20,7 @@ interface Server {
   readonly directory: ModelDirectory;
   readonly sync: ModelSync;
   readonly process: string;
+  readonly pid: number;
   readonly frozen: boolean;
   readonly sends: boolean;
   readonly receivesNothing: boolean;
@@ -40,6 +41,7 @@ interface Servers {
 export class ModelReceiver {
   /** The server that it is connected to: another one may have the name by now. */
   #sender: Server | null = null;
+  #senderPid = 0;
   #lastStreamMs = 0;
   #nextConnectMs = 0;
 
@@ -117,7 +119,8 @@ export class ModelReceiver {
     const { directory } = server;
     if (server.streaming && this.#sender !== upstream) this.disconnect();
     const heard = this.#context.reachable(server.name, upstream.name) && !upstream.frozen;
-    if (heard && !upstream.sends) {
+    // A server that was started anew knows of no earlier connection.
+    if (heard && (!upstream.sends || (server.streaming && this.#senderPid !== upstream.pid))) {
       if (server.streaming) this.disconnect();
       return false;
     }
@@ -138,6 +141,7 @@ export class ModelReceiver {
     if (this.#isStuck(upstream, nowMs)) return false;
     server.streaming = true;
     this.#sender = upstream;
+    this.#senderPid = upstream.pid;
     upstream.connected.push(server);
     upstream.sync.connected(server.name);
     return true;

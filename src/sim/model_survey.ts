@@ -37,7 +37,7 @@ export class ModelSurvey {
 
   #holdsOtherData(): boolean {
     const { server: { directory, notes }, server, broken } = this.#options;
-    if (directory.unmanaged || broken.has("sync-put-back")) return false;
+    if (directory.dataId === undefined || broken.has("sync-put-back")) return false;
     return otherData(foundDirectory(server).directory, notes.known, () => false) !== null;
   }
 

@@ -238,7 +238,16 @@ const holder = [
     ],
     ["promoted-in-anothers-failsafe-mode", "if (!view.failsafeWait) return null;", "return null;"],
   ]),
+  ...keep("short_data", [
+    ["short-beside-a-stranger", "isVoter(sync, other, dataToken) &&", "true &&"],
+    ["short-on-another-timeline", "timeline === walEnd.timeline && ", ""],
+    ["short-by-what-is-received", "replayedLsn }, ageMs", "receivedLsn: replayedLsn }, ageMs"],
+    ["short-by-what-is-as-long", "> walEnd.lsn", ">= walEnd.lsn"],
+    ["short-before-it-was-a-primary", " || directory.standbySignal", ""],
+    ["short-by-old-news", "ageMs < FRESH_MS && ", ""],
+  ]),
   ...keep("holder_stopped", [
+    ["short-with-an-end-of-its-wal", "    unclean: true,\n", ""],
     [
       "promoted-without-the-wal-that-it-needs",
       " && needsWal(view) ? lastRemote : null",
@@ -1157,6 +1166,7 @@ const timelines: readonly Mutation[] = [
     ["put-back-after-a-crash", ' && clusterState === "shut down"', ""],
     ["put-back-after-a-standbys-shutdown", "seen.inProduction && ", ""],
     ["put-back-as-a-base-backup", "seen.checkpointLsn > 0 && isBackup()", "false"],
+    ["put-back-by-an-exclusive-backup", " && !/^BACKUP METHOD: pg_start_backup$/m.test(label)", ""],
     ["put-back-before-the-first-start", "seen.checkpointLsn > 0 && isBackup()", "isBackup()"],
     ["put-back-from-elsewhere", 'known.length === 0 ? null : { kind: "elsewhere" }', "null"],
     ["put-back-after-the-notes-were-lost", "known.length === 0 ? null : ", ""],

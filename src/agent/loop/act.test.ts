@@ -4,7 +4,12 @@ import type { SyncRecord } from "../../model/records.ts";
 import { Actor, type ActorOptions } from "./act.ts";
 
 /** Where the WAL of the epoch that is released ends, as the others are told. */
-function endToldBy(dataId: string, clusterState: string, sync: SyncRecord): readonly (number | null)[] {
+function endToldBy(
+  dataId: string,
+  clusterState: string,
+  sync: SyncRecord,
+  how: { readonly unclean?: true } = {},
+): readonly (number | null)[] {
   const directory = PRIMARY_DIRECTORY;
   const control = { ...directory.control, clusterState, checkpointLsn: 500, timeline: 2 };
   const told: (number | null)[] = [];
@@ -17,7 +22,7 @@ function endToldBy(dataId: string, clusterState: string, sync: SyncRecord): read
     },
     leadFailures: { failed: () => {} },
   } as unknown as ActorOptions);
-  actor.act({ kind: "release", epoch: 3 }, { rule: "other-directory", reason: "" });
+  actor.act({ kind: "release", epoch: 3, ...how }, { rule: "other-directory", reason: "" });
   return told;
 }
 
@@ -26,6 +31,7 @@ test("the end of what the holder wrote is not read from a directory that was put
   expect(endToldBy("one", "shut down", promised)).toEqual([500, 2]);
   expect(endToldBy("one", "in production", promised)).toEqual([null, 2]);
   expect(endToldBy("three", "shut down", promised)).toEqual([null, null]);
+  expect(endToldBy("one", "shut down", promised, { unclean: true })).toEqual([null, null]);
   // Whose data it has is not told where nothing is promised.
   expect(endToldBy("three", "shut down", { leader: null, syncStandby: [], quorum: 0 })).toEqual([500, 2]);
 });

@@ -98,9 +98,9 @@ export class Actor {
       this.#options.guard.adopt?.(action.epoch, this.#options.wake);
     },
     follow: ({ follow }) => this.#options.postgres.desire({ upstream: follow }),
-    release: ({ epoch, unable }, reason) => {
+    release: ({ epoch, unable, unclean }, reason) => {
       if (unable) this.#sitOut(epoch, reason);
-      this.#release(epoch, reason);
+      this.#release(epoch, reason, unclean === true);
     },
     exit: ({ message }) => this.#options.exit(message),
 
@@ -198,7 +198,7 @@ export class Actor {
     );
   }
 
-  #release(epoch: number, reason: string): void {
+  #release(epoch: number, reason: string, unclean = false): void {
     const { postgres, tenancy, name, sync } = this.#options;
     const view = postgres.view();
     // The last line of defence: releasing while something can acknowledge would hand the lock over too early.
@@ -208,7 +208,7 @@ export class Actor {
     // The end of a directory that was put in place of the holder's is not the end of what the holder wrote: a
     // member that goes no further would count as having all that was acknowledged (hasAllOfCleanEnd).
     const isOwn = view.directory.kind === "valid" && !isOtherData(name, sync(), view.directory);
-    const control = isOwn ? view.directory.control : null;
+    const control = isOwn && !unclean ? view.directory.control : null;
     const clean = control !== null && control.clusterState === "shut down";
     tenancy.release(epoch, reason, clean ? control.checkpointLsn : null, control?.timeline ?? null);
     postgres.released?.();

@@ -140,8 +140,8 @@ export class PostgresContext {
 
   /** A directory from before data had names, or with the name of data that it does not hold. */
   #needsName({ directory }: FoundDirectory, known: KnownData): boolean {
-    if (directory.kind !== "valid" || directory.unmanaged) return false;
-    if (directory.dataId === undefined) return true;
+    if (directory.kind !== "valid") return false;
+    if (directory.dataId === undefined) return !directory.unmanaged;
     const other = otherDataIn(directory, known, this.dataDir);
     if (other === null) return false;
     this.warn(

@@ -262,11 +262,12 @@ export class PostgresRun {
         "begins, which it has heard of: PostgreSQL is started anew to be promoted from there",
     );
     watch.askEnd();
+    const data = this.#dataId();
     const step: StopProgress = (kind, why) => context.warn(`${kind}: ${why}`);
     const stopped = await this.ending.stopInPlace(signal, step);
     if (stopped !== null) return stopped;
     watch.expectNoEnd();
-    return await this.start({ epoch: null, follow: null, staysOnTimeline: true }, signal);
+    return await this.start({ epoch: null, follow: null, staysOnTimeline: true }, signal, data);
   }
 
   /** None where the end of its WAL is not known for sure: it may be on the later timeline already. */

@@ -85,7 +85,34 @@ function withData(
   });
 }
 
+/** The WAL on its disk ends at 1000 of timeline 1; b, which is one of the voters, is as given. */
+function beside(b: Parameters<typeof status>[1], voters = "b", own: object = {}, ageMs = 0): NodeView {
+  const { dcs } = promised(voters, 0);
+  const statuses = [seen(status("b", { dataToken: "data-b", timeline: 1, replayedLsn: 1001, ...b }), ageMs)];
+  return withData({ dataId: "data-a", ...own }, STOPPED, { dcs, statuses });
+}
+
 const CASES: readonly Case[] = [
+  [
+    "a primary with less on its disk than a synchronous standby has replayed gives the lock up, and no end",
+    beside({}),
+    "short-directory",
+    { kind: "release", epoch: 3, unable: true, unclean: true },
+  ],
+  ...([
+    ["that has as much", beside({ replayedLsn: 1000 })],
+    ["that has only received more", beside({ receivedLsn: 2000, replayedLsn: 1000 })],
+    ["on another timeline", beside({ timeline: 2 })],
+    ["with other data", beside({ dataToken: "data-x" })],
+    ["that is none", beside({}, "c")],
+    ["that was heard long ago", beside({}, "b", {}, 1200)],
+  ] as const).map(([what, view]): Case => [`not beside a standby ${what}`, view, "start-primary"]),
+  [
+    "nor before it was a primary: another one may have had more that nobody acknowledged",
+    beside({}, "b", STANDBY_DIRECTORY),
+    "start-to-promote",
+    { "kind": "start-standby", "follow": null },
+  ],
   [
     "a primary whose directory was replaced while it was down gives the lock up",
     withData({ dataId: "anew" }),

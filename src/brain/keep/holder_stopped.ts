@@ -5,6 +5,7 @@ import { isReachable } from "../../model/standby_cluster.ts";
 import type { Upstream } from "../../model/upstream.ts";
 import { hasOtherData } from "../other_data.ts";
 import { decide, letGo, type NodeRule, type Outcome, release } from "./outcome.ts";
+import { standbyAhead } from "./short_data.ts";
 import { needsWal } from "./vouched.ts";
 import { type NodeView, someoneElseCan, stepDownWanted } from "./view.ts";
 
@@ -20,6 +21,17 @@ function withoutDirectory(view: NodeView): Outcome | null {
 function withOtherData(view: NodeView): Outcome | null {
   if (!isDown(view) || !hasOtherData(view)) return null;
   return letGo("the data directory is not the one that the lock was granted for", view);
+}
+
+function withShortData(view: NodeView): Outcome | null {
+  const ahead = isDown(view) ? standbyAhead(view) : null;
+  if (ahead === null) return null;
+  return decide(`the data directory holds less than ${ahead} has replayed from it`, {
+    kind: "release",
+    epoch: view.dcs.lock.epoch,
+    unable: true,
+    unclean: true,
+  });
 }
 
 function steppedDown(view: NodeView): Outcome | null {
@@ -118,6 +130,13 @@ export const HOLDER_GIVES_UP: readonly NodeRule[] = [
       "The holder's data directory is not the one that the lock was granted for, and acknowledged transactions are promised.",
     then: "Releases the lock, and sits out for a while.",
     decide: withOtherData,
+  },
+  {
+    name: "short-directory",
+    when:
+      "The holder's PostgreSQL is a stopped primary, and a synchronous standby of it has replayed more than is on its disk.",
+    then: "Releases the lock without an end of its WAL, and sits out for a while.",
+    decide: withShortData,
   },
   {
     name: "stepped-down",
