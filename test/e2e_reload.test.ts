@@ -279,8 +279,11 @@ story(
       );
     await reload(last, { tags: { replicatefrom: between.name } }, "configuration reloaded: tags");
     await chain();
+    const seen = last.log().length;
     await between.killPostgres();
-    await waitFor("the primary", START_MS, async () => (await streamsTo(primary)).includes(last.name));
+    // For as long as the other one is down, which may be a moment.
+    const follows = `following ${primary.name}: changing primary_conninfo`;
+    await waitFor("the primary", START_MS, () => last.log().slice(seen).includes(follows));
     await chain();
     // It may be the next primary all the same, once the statuses say that both stream.
     const names = ["--primary", primary.name, "--candidate", last.name];

@@ -652,7 +652,22 @@ const cluster = [
   ]),
   ...mutationsOf("src/agent/loop/vouched_epoch.ts", ["src/agent/loop/vouched_epoch.test.ts"], [
     ["vouched-by-an-old-look", " || lastLookMs < this.#lockEpochMs", ""],
-    ["vouched-before-its-holder-follows", "this.#isRemote !== null && isOther) {", "false) {"],
+    [
+      "vouched-before-its-holder-follows",
+      "this.#isRemote !== null && isOther && mayHaveFollowed",
+      "false && mayHaveFollowed",
+    ],
+    [
+      "vouched-across-two-changes-that-are-kept",
+      ".length === 0 || wasRemoteSince(dcs, revision);",
+      ".length === 0;",
+    ],
+    ["vouched-across-changes-that-are-not-kept", "(dcs.configHistory ?? []).length === 0 || ", ""],
+    [
+      "forgotten-with-any-key",
+      "return (dcs.configHistory ?? []).length === 0 || wasRemoteSince(dcs, revision);",
+      "return true;",
+    ],
     ["vouched-across-two-changes-of-role", " || this.#configRevision !== revision", ""],
     ["in-vain-after-any-change", "if (isRemote || wasRemoteSince(seen.dcs, this.#configRevision ?? 0))", ""],
     ["rewound-unheard-with-other-data", "known.token !== undefined && known.token !== token", "false"],

@@ -159,7 +159,7 @@ test("a rewind that was decided before such a change says nothing after it", () 
   expect(vouched.look(node(ended), 1)).toBeNull();
 });
 
-test("between two looks the role may have changed twice: any change of the configuration counts as one", () => {
+test("where former configurations are not kept any change counts: the role may have changed twice", () => {
   const changed = (revision: number) => ({ dcs: cluster({ config: { value: {}, revision } }) });
   const vouched = new VouchedEpoch();
   expect(vouched.look(view({ lastLookMs: 10 }, changed(1)), 10)).toBe(3);
@@ -171,9 +171,30 @@ test("between two looks the role may have changed twice: any change of the confi
   expect(vouched.roleMs).toBe(20);
 });
 
+const standby_cluster = { host: "10.0.0.9" };
+const former = (revision: number, value = {}) => ({ revision, value, at: null, by: null });
+
+test("where they are kept, the change of another key does not count, before the next look or a later one", () => {
+  const changed = (revision: number, configHistory: ReturnType<typeof former>[]) => {
+    const vouched = new VouchedEpoch();
+    const config = { value: {}, revision: 5 };
+    vouched.look(view({ lastLookMs: 10 }, { dcs: cluster({ config, configHistory: [former(4)] }) }), 10);
+    const dcs = cluster({ config: { value: {}, revision }, configHistory });
+    // Its server does not stream any more.
+    return [
+      vouched.look(view({ lastLookMs: 10, replicationState: null }, { dcs }), 20),
+      vouched.walEpoch,
+      vouched.roleMs,
+    ];
+  };
+  expect(changed(6, [former(4), former(5)])).toEqual([3, 3, null]);
+  expect(changed(7, [former(4), former(5), former(6)])).toEqual([3, 3, null]);
+  expect(changed(7, [former(4), former(5), former(6, { standby_cluster })])).toEqual([null, null, 20]);
+  // There may have been one that is not kept any more.
+  expect(changed(90, [former(70), former(80)])).toEqual([null, null, 20]);
+});
+
 test("a change of role that was taken back between two looks is heard of afterwards", () => {
-  const standby_cluster = { host: "10.0.0.9" };
-  const former = (revision: number, value = {}) => ({ revision, value, at: null, by: null });
   const look = (revision: number, configHistory: ReturnType<typeof former>[], dynamic = DYNAMIC) => {
     const vouched = new VouchedEpoch();
     vouched.look(view({}, { dcs: cluster({ config: { value: {}, revision: 5 } }) }), 10);

@@ -8,10 +8,10 @@
  * A holder may change its history without a new epoch: when the cluster becomes a standby cluster, it is
  * rewound to the remote primary's, and its next promotion may give the number of its timeline again. So
  * nothing that was known before such a change counts after it, no comparison either, and from then on only a
- * stream from a holder that is no primary any more. Between two looks there may have been two changes: any
- * change of the configuration counts as one. The leader of a standby cluster may be rewound later, too, and
- * so may a standby that others follow: its data has another name then, which is looked for from the decision
- * to copy, to rewind or to follow on.
+ * stream from a holder that is no primary any more. Between two looks there may have been two changes, which
+ * the former configurations tell, as far as they are kept. The leader of a standby cluster may be rewound
+ * later, too, and so may a standby that others follow: its data has another name then, which is looked for
+ * from the decision to copy, to rewind or to follow on.
  *
  * Nor does anything count that was known of other data than the directory holds: while no server ran,
  * somebody may have put a backup into its place.
@@ -109,7 +109,7 @@ export class VouchedEpoch {
     const isRemote = seen.dynamic.standbyCluster !== null;
     const revision = seen.dcs.config?.revision ?? null;
     const isOther = this.#isRemote !== isRemote || this.#configRevision !== revision;
-    if (this.#isRemote !== null && isOther) {
+    if (this.#isRemote !== null && isOther && mayHaveFollowed(seen, this.#isRemote, this.#configRevision)) {
       this.#forget();
       this.#remoteLeaderMs = Infinity;
       this.#roleMs = nowMs;
@@ -202,6 +202,13 @@ export class VouchedEpoch {
       }
     }
   }
+}
+
+/** By the present configuration, the one of before, or one between the two, this cluster followed another. */
+function mayHaveFollowed({ dcs, dynamic }: Seen, wasRemote: boolean, revision: number | null): boolean {
+  if (wasRemote || dynamic.standbyCluster !== null || revision === null) return true;
+  // Former configurations are kept from the first change on.
+  return (dcs.configHistory ?? []).length === 0 || wasRemoteSince(dcs, revision);
 }
 
 /** Whether a configuration between that revision and the present one may have followed another cluster. */
