@@ -9,7 +9,7 @@ import type { Host } from "../src/demo/host.ts";
 import { nowMs } from "../src/demo/now.ts";
 import { run } from "../src/demo/run.ts";
 import { waitFor } from "../src/demo/wait_for.ts";
-import { postgres, startByHand } from "./e2e/by_hand.ts";
+import { baseBackup, postgres, startByHand } from "./e2e/by_hand.ts";
 import { type Fixture, START_MS, withCluster, WRITES_MS } from "./e2e/harness.ts";
 
 const TTL_S = 2;
@@ -95,91 +95,97 @@ story("a switchover to a named candidate works in pause, and the old primary rej
 const stopByHand = (host: Host, mode: string) =>
   postgres(host, "pg_ctl", "stop", `--mode=${mode}`, `--pgdata=${host.dataDir}`);
 
+const copyFiles = async (primary: Host, directory: string) =>
+  expect((await run("cp", ["-a", primary.dataDir, directory], primary.directory)).code).toBe(0);
+
+/**
+ * A copy of the primary's data is made, as `makes` says, and comes into the place of its data in pause. What
+ * was confirmed since is on the next primary, and the log says `said`.
+ */
+async function putBack(
+  fixture: Fixture,
+  { makes, swaps, said }: {
+    readonly makes: (fixture: Fixture, primary: Host, directory: string) => Promise<void>;
+    readonly swaps: (primary: Host, directory: string) => Promise<void>;
+    readonly said: readonly RegExp[];
+  },
+): Promise<void> {
+  const { client, cluster } = fixture;
+  const primary = await paused(fixture);
+  await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=on", "--force");
+  await fixture.listed("Sync Standby");
+  const begin = nowMs();
+  const seen = primary.log().length;
+  const copy = join(primary.directory, "copy");
+  await makes(fixture, primary, copy);
+  await client.waitForWrite(nowMs() + 1000, WRITES_MS, primary.name);
+  // As a crash would: no checkpoint tells what was written since the copy.
+  await stopByHand(primary, "immediate");
+  await swaps(primary, copy);
+  const resumed = nowMs();
+  await cluster.ctl("resume", "--wait");
+  const successor = await fixture.successorOf(primary, resumed);
+  expect(await fixture.lostOn(successor, begin)).toEqual([]);
+  for (const line of said) expect(primary.log().slice(seen)).toMatch(line);
+  await fixture.healed();
+  await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=off", "--force");
+}
+
 /** How the backup is made: of a primary that is shut down, or of one that runs. */
 const BACKUPS = {
   "a copy": async (fixture: Fixture, primary: Host, directory: string) => {
     await stopByHand(primary, "fast");
     await fixture.listed(new RegExp(`${primary.name} .* stopped `));
-    expect((await run("cp", ["-a", primary.dataDir, directory], primary.directory)).code).toBe(0);
+    await copyFiles(primary, directory);
     await fixture.cluster.ctl("restart", "demo", primary.name, "--force");
+    await fixture.listed("Sync Standby");
   },
-  "a base backup": async ({ cluster }: Fixture, primary: Host, directory: string) => {
-    const { address, postgresPort: port } = primary.addresses;
-    const password = cluster.secrets.replication;
-    const source = `host=${address} port=${port} user=replicator password=${password}`;
-    await postgres(
-      primary,
-      "pg_basebackup",
-      "--checkpoint=fast",
-      `--pgdata=${directory}`,
-      `--dbname=${source}`,
-    );
+  "a base backup": async (fixture: Fixture, primary: Host, directory: string) => {
+    await baseBackup(fixture.cluster, primary, primary, directory, "--checkpoint=fast");
+    await fixture.listed("Sync Standby");
   },
 };
 
-for (const [what, backUp] of Object.entries(BACKUPS)) {
+for (const [what, makes] of Object.entries(BACKUPS)) {
   story(
     `a primary whose directory is put back from ${what} in pause lets the lock go after it: nothing confirmed is lost`,
-    async (fixture) => {
-      const { client, cluster } = fixture;
-      const primary = await paused(fixture);
-      await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=on", "--force");
-      await fixture.listed("Sync Standby");
-      const begin = nowMs();
-      const seen = primary.log().length;
-      const copy = join(primary.directory, "copy");
-      await backUp(fixture, primary, copy);
-      await fixture.listed("Sync Standby");
-      await client.waitForWrite(nowMs() + 1000, WRITES_MS, primary.name);
-      // As a crash would: no checkpoint tells what was written since the copy.
-      await stopByHand(primary, "immediate");
-      // The agent looks into it, and may change it: it is removed once it has another name, and not by rmSync,
-      // which fails when something in it goes meanwhile.
-      const gone = join(primary.directory, "gone");
-      renameSync(primary.dataDir, gone);
-      renameSync(copy, primary.dataDir);
-      expect((await run("rm", ["-rf", gone], primary.directory)).code).toBe(0);
-      const resumed = nowMs();
-      await cluster.ctl("resume", "--wait");
-      const successor = await fixture.successorOf(primary, resumed);
-      expect(await fixture.lostOn(successor, begin)).toEqual([]);
-      const log = primary.log().slice(seen);
-      expect(log).toContain("Somebody has put a backup in its place");
-      expect(log).toContain("the data directory is not the one that the lock was granted for");
-      await fixture.healed();
-      await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=off", "--force");
-    },
+    (fixture) =>
+      putBack(fixture, {
+        makes,
+        swaps: async (primary, copy) => {
+          // The agent looks into it, and may change it: it is removed once it has another name, and not by
+          // rmSync, which fails when something in it goes meanwhile.
+          const gone = join(primary.directory, "gone");
+          renameSync(primary.dataDir, gone);
+          renameSync(copy, primary.dataDir);
+          expect((await run("rm", ["-rf", gone], primary.directory)).code).toBe(0);
+        },
+        said: [
+          /Somebody has put a backup in its place/,
+          /the data directory is not the one that the lock was granted for/,
+        ],
+      }),
   );
 }
 
 story(
   "nor is anything lost where the copy was made, and put back, while no agent ran: a standby has replayed more",
-  async (fixture) => {
-    const { client, cluster } = fixture;
-    const primary = await paused(fixture);
-    await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=on", "--force");
-    await fixture.listed("Sync Standby");
-    const begin = nowMs();
-    const seen = primary.log().length;
-    const copy = join(primary.directory, "copy");
-    await primary.stopAgent(START_MS);
-    await stopByHand(primary, "fast");
-    expect((await run("cp", ["-a", primary.dataDir, copy], primary.directory)).code).toBe(0);
-    await startByHand(primary);
-    await client.waitForWrite(nowMs() + 1000, WRITES_MS, primary.name);
-    await stopByHand(primary, "immediate");
-    expect((await run("rm", ["-rf", primary.dataDir], primary.directory)).code).toBe(0);
-    renameSync(copy, primary.dataDir);
-    primary.start();
-    await fixture.listed(new RegExp(`${primary.name} .* stopped `));
-    const resumed = nowMs();
-    await cluster.ctl("resume", "--wait");
-    const successor = await fixture.successorOf(primary, resumed);
-    expect(await fixture.lostOn(successor, begin)).toEqual([]);
-    expect(primary.log().slice(seen)).toMatch(/the data directory holds less than \S+ has replayed from it/);
-    await fixture.healed();
-    await cluster.ctl("edit-config", "-q", "-s", "synchronous_mode=off", "--force");
-  },
+  (fixture) =>
+    putBack(fixture, {
+      makes: async (_fixture, primary, copy) => {
+        await primary.stopAgent(START_MS);
+        await stopByHand(primary, "fast");
+        await copyFiles(primary, copy);
+        await startByHand(primary);
+      },
+      swaps: async (primary, copy) => {
+        expect((await run("rm", ["-rf", primary.dataDir], primary.directory)).code).toBe(0);
+        renameSync(copy, primary.dataDir);
+        primary.start();
+        await fixture.listed(new RegExp(`${primary.name} .* stopped `));
+      },
+      said: [/the data directory holds less than \S+ has replayed from it/],
+    }),
 );
 
 const inSeconds = (seconds: number) => new Date(Date.now() + 1000 * seconds).toISOString();

@@ -1,6 +1,6 @@
 /** What somebody puts in the place of a data directory: it does not pass for the data that was there. */
 import { expect, test } from "bun:test";
-import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../src/demo/wait_for.ts";
 import { program } from "./postgres/programs.ts";
@@ -14,6 +14,20 @@ const STOP = { kind: "stop", how: "fast", checkpoint: true } as const;
 /** As a crash. */
 const KILL = { kind: "stop", how: "kill", checkpoint: false } as const;
 
+/** Waits until the agent has noted, of its data, a checkpoint that is written like that. */
+async function notes({ config, dataId }: TestMember, checkpoint: string): Promise<void> {
+  const file = join(config.raft.dataDir, "run", "data_checkpoint");
+  const line = new RegExp(`^${dataId} ${checkpoint}$`, "m");
+  await waitFor("the checkpoint is noted", LIMIT_MS, () => line.test(readFileSync(file, "utf8")));
+}
+
+/** Another start of the agent looks at once. */
+async function looksAnew(member: TestMember, named: (dataId: string) => boolean): Promise<void> {
+  member.restartAgent();
+  await member.connected();
+  await member.until("the directory is read", () => member.dataId !== undefined && named(member.dataId));
+}
+
 story(
   "a directory that is put back from a backup on its host does not pass for the later one",
   () =>
@@ -26,41 +40,21 @@ story(
       cpSync(one.dataDir, kept, { recursive: true });
       await one.arm(2);
       await one.must({ kind: "start-primary", epoch: 2 }, "start");
-      const file = join(one.config.raft.dataDir, "run", "data_checkpoint");
       await one.sql("CREATE TABLE t AS SELECT 1 AS id");
       await one.sql("CHECKPOINT");
       const query = "SELECT checkpoint_lsn - '0/0'::pg_lsn AS lsn FROM pg_control_checkpoint()";
       const [row] = await one.sql(query);
-      await waitFor(
-        "a look after the checkpoint",
-        LIMIT_MS,
-        () => existsSync(file) && readFileSync(file, "utf8").endsWith(` ${row!.lsn} in production\n`),
-      );
+      await notes(one, `${row!.lsn} in production`);
       await one.must(STOP, "stop");
       expect(one.dataId).toBe(before!);
       rmSync(one.dataDir, { recursive: true });
       renameSync(kept, one.dataDir);
-      one.restartAgent();
-      await one.connected();
-      await one.until("the directory is read", () => one.dataId !== undefined);
+      await looksAnew(one, () => true);
       expect(one.dataId).not.toBe(before!);
       expect(one.log.lines.join("\n")).toContain("holds less than it did: its last checkpoint was at");
     }),
   STORY_MS,
 );
-
-async function seesRunning({ config, dataId }: TestMember): Promise<void> {
-  const file = join(config.raft.dataDir, "run", "data_checkpoint");
-  const line = new RegExp(`^${dataId} [1-9][0-9]*`, "m");
-  await waitFor("the data is known", LIMIT_MS, () => line.test(readFileSync(file, "utf8")));
-}
-
-/** Another start of the agent looks at once. */
-async function looksAnew(member: TestMember, named: (dataId: string) => boolean): Promise<void> {
-  member.restartAgent();
-  await member.connected();
-  await member.until("the directory is read", () => member.dataId !== undefined && named(member.dataId));
-}
 
 story(
   "nor does a base backup of it, or a copy of another host's, however late it was made; its own does",
@@ -73,8 +67,8 @@ story(
       const backup = join(site.root, "backup");
       const made = program(one, "pg_basebackup", "-D", backup, "-c", "fast", "-X", "stream");
       expect(await made.ended).toEqual({ code: 0, said: "" });
-      await seesRunning(one);
-      await seesRunning(two);
+      await notes(one, "[1-9].*");
+      await notes(two, "[1-9].*");
       await one.sql("CREATE TABLE late AS SELECT 1 AS id");
       await one.must(KILL, "stop");
       await two.must(KILL, "stop");

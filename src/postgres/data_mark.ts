@@ -14,6 +14,7 @@
  * then, nor a base backup from which somebody has started a server. A holder with less than its standby has
  * replayed is found all the same (src/brain/keep/short_data.ts).
  */
+import { WorkQueue } from "../lib/work_queue.ts";
 import type { Lsn } from "../model/lsn.ts";
 import type { DataDirectory } from "../model/postgres_view.ts";
 import { join, makeDirectory, readText, writeDurably } from "./disk.ts";
@@ -38,7 +39,7 @@ export class DataMark {
   readonly #file: string;
   /** As the file has it; undefined: it was not read yet. */
   #known: KnownData | undefined = undefined;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #turns = new WorkQueue();
 
   /** `ownDir`: a directory of the agent, outside of the data directory. */
   constructor(ownDir: string) {
@@ -56,16 +57,13 @@ export class DataMark {
 
   /** On disk when it resolves. What says no more than is known changes nothing. */
   note(data: SeenData): Promise<void> {
-    const noting = this.#writing.then(async () => {
+    return this.#turns.take(async () => {
       const known = withData(this.known, data);
       if (known === null) return;
       makeDirectory(this.#ownDir, 0o700);
       await writeDurably(this.#file, known.map(line).join(""), 0o600);
       this.#known = known;
     });
-    // The caller is told of a failure.
-    this.#writing = noting.catch(() => {});
-    return noting;
   }
 }
 

@@ -28,17 +28,16 @@ export class ModelSurvey {
   }
 
   read(): void {
-    const { server, clock } = this.#options;
-    if (this.#holdsOtherData()) server.directory.nameAnew();
-    this.#memory.found = foundDirectory(server);
+    const { server, clock, broken } = this.#options;
+    let found = foundDirectory(server);
+    const isOther = otherData(found.directory, server.notes.known, () => false) !== null;
+    if (isOther && !broken.has("sync-put-back")) {
+      server.directory.nameAnew();
+      found = foundDirectory(server);
+    }
+    this.#memory.found = found;
     this.#memory.surveyedMs = clock.now();
     if (!server.anyProcess) this.#memory.diskEnd = walEnd(server);
-  }
-
-  #holdsOtherData(): boolean {
-    const { server: { directory, notes }, server, broken } = this.#options;
-    if (directory.dataId === undefined || broken.has("sync-put-back")) return false;
-    return otherData(foundDirectory(server).directory, notes.known, () => false) !== null;
   }
 
   /** While nothing runs, an operator may put something else into the directory. */

@@ -59,17 +59,21 @@ export async function standbyByHand(cluster: Cluster, host: Host, primary: Host)
 }
 
 export async function copyByHand(cluster: Cluster, host: Host, from: Host, directory: string): Promise<void> {
+  await baseBackup(cluster, host, from, directory, "--write-recovery-conf");
+  listenHere(host, directory);
+}
+
+export async function baseBackup(
+  cluster: Cluster,
+  host: Host,
+  from: Host,
+  directory: string,
+  ...options: string[]
+): Promise<void> {
   const { address, postgresPort } = from.addresses;
   const source =
     `host=${address} port=${postgresPort} user=replicator password=${cluster.secrets.replication}`;
-  await postgres(
-    host,
-    "pg_basebackup",
-    "--write-recovery-conf",
-    `--pgdata=${directory}`,
-    `--dbname=${source}`,
-  );
-  listenHere(host, directory);
+  await postgres(host, "pg_basebackup", ...options, `--pgdata=${directory}`, `--dbname=${source}`);
 }
 
 export async function startByHand(host: Host): Promise<void> {

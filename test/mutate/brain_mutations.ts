@@ -247,7 +247,7 @@ const holder = [
     ["short-by-old-news", "ageMs < FRESH_MS && ", ""],
   ]),
   ...keep("holder_stopped", [
-    ["short-with-an-end-of-its-wal", "    unclean: true,\n", ""],
+    ["short-with-an-end-of-its-wal", ", { unclean: true }", ""],
     [
       "promoted-without-the-wal-that-it-needs",
       " && needsWal(view) ? lastRemote : null",

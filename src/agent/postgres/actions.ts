@@ -9,7 +9,8 @@ import { ActionLedger, type Begun, type StopHow } from "./action_ledger.ts";
 import type { ContextParts } from "./context.ts";
 import type { Clone, PostgresCopy, Progress, Restore } from "./copy.ts";
 import { CANCELLED } from "./stop.ts";
-import { atMost, WorkQueue } from "./wait.ts";
+import { WorkQueue } from "../../lib/work_queue.ts";
+import { atMost } from "./wait.ts";
 
 /** A stop does not wait longer than this for the action that it cancelled. */
 const CANCEL_WAIT_MS = 2_000;

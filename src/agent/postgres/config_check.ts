@@ -15,7 +15,7 @@ import { identities } from "../../postgres/replication_source.ts";
 import { searchPath } from "../../postgres/run_program.ts";
 import type { PostgresContext } from "./context.ts";
 import { remoteCheck } from "./remote_check.ts";
-import { WorkQueue } from "./wait.ts";
+import { WorkQueue } from "../../lib/work_queue.ts";
 
 const LIB_DIR_QUERY = "SELECT setting FROM pg_catalog.pg_config WHERE name = 'PKGLIBDIR'";
 const LIB_DIR_LIMIT_MS = 1000;

@@ -36,7 +36,8 @@ import { findWalEnd, type WalEnd } from "../../postgres/wal_end.ts";
 import { readingOf } from "./disk_end.ts";
 import type { PostgresMemory } from "./memory.ts";
 import { StrayHistories } from "./stray_histories.ts";
-import { ask, atMost, WorkQueue } from "./wait.ts";
+import { WorkQueue } from "../../lib/work_queue.ts";
+import { ask, atMost } from "./wait.ts";
 
 /** Reading the end of WAL holds up the view for this long at most; it goes on in the background. */
 const WAL_END_WAIT_MS = 300;

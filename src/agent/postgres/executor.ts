@@ -34,7 +34,7 @@ import { type ServerEnd, ServerWatch } from "./server_watch.ts";
 import { PostgresSlots } from "./slots.ts";
 import { PostgresSync } from "./sync_setting.ts";
 import { PostgresUpkeep } from "./upkeep.ts";
-import { WorkQueue } from "./wait.ts";
+import { WorkQueue } from "../../lib/work_queue.ts";
 import { WriteProof } from "./write_proof.ts";
 
 export type PostgresExecutorOptions = Omit<ContextOptions, "memory" | "changed">;

@@ -19,7 +19,7 @@ import { replayedTimeline } from "../../postgres/replayed_timeline.ts";
 import { parseStatus, type ServerStatus, STATUS_QUERY } from "../../postgres/status_query.ts";
 import type { PostgresContext } from "./context.ts";
 import type { DirectoryListener } from "./directory_watch.ts";
-import { WorkQueue } from "./wait.ts";
+import { WorkQueue } from "../../lib/work_queue.ts";
 
 const IDLE_LOOK_MS = 1_000;
 /** While the server starts, is promoted or stops. */

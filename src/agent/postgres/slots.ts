@@ -33,7 +33,7 @@ import { HeldWal } from "./held_wal.ts";
 import type { WantedSlots } from "./port.ts";
 import { SlotCopies } from "./slot_copies.ts";
 import { SlotReaders } from "./slot_readers.ts";
-import { WorkQueue } from "./wait.ts";
+import { WorkQueue } from "../../lib/work_queue.ts";
 
 /** A slot that was dropped by hand comes back within this time. */
 const EVERY_MS = 10_000;

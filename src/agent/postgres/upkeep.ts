@@ -17,7 +17,8 @@ import { lookForExempt } from "./exempt_look.ts";
 import type { PostgresMonitor } from "./monitor.ts";
 import { hasRead, LIMIT_MS, startupHasRead } from "./reload_seen.ts";
 import { ServerCertificates } from "./server_certificates.ts";
-import { sleep, WorkQueue } from "./wait.ts";
+import { WorkQueue } from "../../lib/work_queue.ts";
+import { sleep } from "./wait.ts";
 
 /** After a reload the server needs a moment before its own marks of a pending restart are right. */
 const AFTER_RELOAD_MS = 1_000;

@@ -26,12 +26,7 @@ function withOtherData(view: NodeView): Outcome | null {
 function withShortData(view: NodeView): Outcome | null {
   const ahead = isDown(view) ? standbyAhead(view) : null;
   if (ahead === null) return null;
-  return decide(`the data directory holds less than ${ahead} has replayed from it`, {
-    kind: "release",
-    epoch: view.dcs.lock.epoch,
-    unable: true,
-    unclean: true,
-  });
+  return letGo(`the data directory holds less than ${ahead} has replayed from it`, view, { unclean: true });
 }
 
 function steppedDown(view: NodeView): Outcome | null {

@@ -31,10 +31,10 @@ export const kill = (reason: string): Outcome =>
 
 /**
  * Gives the present epoch back because nothing here can become a primary. This member sits out for a while,
- * so that another one is tried.
+ * so that another one is tried. `how`: see the action.
  */
-export const letGo = (reason: string, view: NodeView): Outcome =>
-  decide(reason, { kind: "release", epoch: view.dcs.lock.epoch, unable: true });
+export const letGo = (reason: string, view: NodeView, how: { readonly unclean?: true } = {}): Outcome =>
+  decide(reason, { kind: "release", epoch: view.dcs.lock.epoch, unable: true, ...how });
 
 /** Gives the present epoch back. */
 export const release = (reason: string, view: NodeView): Outcome =>
